@@ -1,0 +1,1 @@
+//! Timers as values: the owner asks for what is due, nothing fires by itself.

@@ -1,0 +1,459 @@
+//! Facts: what survives a restart, as keyed records.
+
+use super::*;
+use crate::env::Time;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// One change of what the server knows. Changes that belong together are committed together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Adds the record or replaces the one with the same key.
+    Put(Fact),
+    /// Removes the record; nothing happens if there is none.
+    Remove(FactKey),
+}
+
+/// One record. The order of the variants is the order of replay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fact {
+    /// A temporary group that a side knows.
+    TemporaryGroup(Side, GroupDocument),
+    /// The mark of a constituent group as a side knows it.
+    Regrouped(Side, GroupId, Regrouped),
+    /// Where a public user identity can be reached.
+    Registration(Registration),
+    /// The affiliations of one client.
+    Affiliation(ClientAffiliations),
+    /// A group call.
+    Call(Call),
+    /// A participant of a group call.
+    Participant(Participant),
+    /// A served user's session at the participating function.
+    Participation(Participation),
+    /// One side of a session and what is at its other end.
+    Leg(Leg),
+    /// A subscription we notify.
+    Subscription(Subscription),
+    /// A request we still owe.
+    Owed(Owed),
+    /// A finished operation, kept so that its repetition gets the same result.
+    Operation(Operation),
+}
+
+/// Names a record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FactKey {
+    /// Of [`Fact::TemporaryGroup`].
+    TemporaryGroup(Side, GroupId),
+    /// Of [`Fact::Regrouped`].
+    Regrouped(Side, GroupId),
+    /// Of [`Fact::Registration`].
+    Registration(PublicId),
+    /// Of [`Fact::Affiliation`].
+    Affiliation(UserId, ClientId),
+    /// Of [`Fact::Call`].
+    Call(CallRef),
+    /// Of [`Fact::Participant`].
+    Participant(CallRef, LegId),
+    /// Of [`Fact::Participation`].
+    Participation(ParticipationRef),
+    /// Of [`Fact::Leg`].
+    Leg(LegId),
+    /// Of [`Fact::Subscription`].
+    Subscription(SubscriptionRef),
+    /// Of [`Fact::Owed`].
+    Owed(OwedRef),
+    /// Of [`Fact::Operation`]: who asked, and the transaction-id of the request.
+    Operation(UserId, String),
+}
+
+impl Fact {
+    /// The key of this record.
+    pub fn key(&self) -> FactKey {
+        match self {
+            Self::TemporaryGroup(side, document) => FactKey::TemporaryGroup(*side, document.id.clone()),
+            Self::Regrouped(side, group, _) => FactKey::Regrouped(*side, group.clone()),
+            Self::Registration(registration) => FactKey::Registration(registration.public_id.clone()),
+            Self::Affiliation(client) => FactKey::Affiliation(client.user.clone(), client.client.clone()),
+            Self::Call(call) => FactKey::Call(call.id),
+            Self::Participant(participant) => FactKey::Participant(participant.call, participant.leg),
+            Self::Participation(participation) => FactKey::Participation(participation.id),
+            Self::Leg(leg) => FactKey::Leg(leg.id),
+            Self::Subscription(subscription) => FactKey::Subscription(subscription.id),
+            Self::Owed(owed) => FactKey::Owed(owed.id),
+            Self::Operation(operation) => {
+                FactKey::Operation(operation.requestor.clone(), operation.transaction_id.clone())
+            }
+        }
+    }
+}
+
+/// The GMS and the MC service server share a binary, not facts: each keeps its own picture of the groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Side {
+    /// The group management server, owner of the documents.
+    Gms,
+    /// The MC service server, which holds copies.
+    Mc,
+}
+
+/// Transport protocol of a flow. TLS gets its variant when it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Transport {
+    /// Datagrams: unreliable.
+    Udp,
+    /// A stream: reliable.
+    Tcp,
+}
+
+/// Where a registered user is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// The address of record.
+    pub public_id: PublicId,
+    /// The MC user it stands for.
+    pub user: UserId,
+    /// At least one; the registration ends with the last.
+    pub bindings: Vec<Binding>,
+}
+
+/// One contact of a registration (RFC 3261 10.2.1), or the S-CSCF of a third-party registration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// URI to send requests to: the contact; with a core, the public identity itself.
+    pub contact: String,
+    /// `Route` values for requests to it (`Path` of the REGISTER, or the configured core); may be empty.
+    pub route: Vec<String>,
+    /// `+sip.instance` or the client ID of the body, if either was given.
+    pub client: Option<ClientId>,
+    /// Contact parameters as received, for answers to REGISTER (`+g.3gpp.mcptt` and the like).
+    pub parameters: String,
+    /// Call-ID and CSeq of the REGISTER, for RFC 3261 10.3 step 7.
+    pub call_id: String,
+    /// See `call_id`.
+    pub cseq: u32,
+    /// When the binding ends.
+    pub expires: Time,
+    /// Where the REGISTER came from: requests from the same place count as this user's.
+    pub source: Source,
+    /// How the binding came about.
+    pub origin: BindingOrigin,
+}
+
+/// Transport and address a message came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Source {
+    /// Protocol.
+    pub transport: Transport,
+    /// Address and port of the peer.
+    pub address: SocketAddr,
+}
+
+/// How a binding came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BindingOrigin {
+    /// The client registered here.
+    Own,
+    /// A configured S-CSCF said so (third-party REGISTER).
+    ThirdParty,
+}
+
+/// All affiliations of one client of one user. The record goes with the last group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientAffiliations {
+    /// The user.
+    pub user: UserId,
+    /// The client.
+    pub client: ClientId,
+    /// The groups, in the order of the request.
+    pub groups: Vec<GroupAffiliation>,
+}
+
+/// One affiliation of one client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupAffiliation {
+    /// The group.
+    pub group: GroupId,
+    /// Status (TS 24.379 9.3.1.2); `deaffiliated` is the absence of the entry.
+    pub status: AffiliationStatus,
+    /// When the affiliation ends; `None`: not by time (interval 4294967295).
+    pub expires: Option<Time>,
+    /// Service that the affiliation is for.
+    pub service: Service,
+}
+
+/// Status values that may stand in a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AffiliationStatus {
+    /// The owner of the group has not answered yet.
+    Affiliating,
+    /// In force.
+    Affiliated,
+    /// On its way out.
+    Deaffiliating,
+}
+
+/// A group call at its controlling function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// Its identity; also the `gr` parameter of the MCPTT session identity.
+    pub id: CallRef,
+    /// The group as it was when the call began: a running call outlives its group.
+    pub group: GroupDocument,
+    /// For a call on a temporary group: the members of its constituents at the start.
+    pub members: MemberList,
+    /// Who called.
+    pub initiator: UserId,
+    /// Set up, or still waiting for members.
+    pub established: bool,
+    /// When the call began.
+    pub started: Time,
+    /// TNG3: when it ends at the latest.
+    pub ends: Option<Time>,
+    /// The group was torn down while the call runs: no new participants.
+    pub orphaned: bool,
+    /// `version` of the last conference-info document.
+    pub conference_version: u32,
+}
+
+/// A participant of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Participant {
+    /// The call.
+    pub call: CallRef,
+    /// The controlling function's leg towards this participant.
+    pub leg: LegId,
+    /// The user.
+    pub user: UserId,
+    /// The client, where known.
+    pub client: Option<ClientId>,
+    /// First of the two media ports of this leg (speech, then floor control).
+    pub media_port: u16,
+    /// When the participant came in.
+    pub joined: Time,
+}
+
+/// A session of a served user at the participating function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Participation {
+    /// Its identity; also the `gr` parameter of the session identity given to the client.
+    pub id: ParticipationRef,
+    /// Which end of the call the user is on.
+    pub role: ParticipationRole,
+    /// The served user.
+    pub user: UserId,
+    /// The client, where known.
+    pub client: Option<ClientId>,
+    /// The group of the call.
+    pub group: GroupId,
+    /// Leg to the client.
+    pub client_leg: LegId,
+    /// Leg to the controlling function.
+    pub core_leg: LegId,
+    /// Controlling function's session identity, for the conference package.
+    pub session: Option<String>,
+}
+
+/// Originating or terminating participating function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParticipationRole {
+    /// The served user called or joined.
+    Originating,
+    /// The served user was invited.
+    Terminating,
+}
+
+/// One side of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// Its identity.
+    pub id: LegId,
+    /// The function instance that holds it.
+    pub owner: LegOwner,
+    /// What is at the other end.
+    pub link: LegLink,
+    /// Released by us, but the other end has not heard: a restart repeats the BYE.
+    pub ending: bool,
+}
+
+/// The function instance that holds a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum LegOwner {
+    /// A call at the controlling function.
+    Call(CallRef),
+    /// A session at the participating function.
+    Participation(ParticipationRef),
+}
+
+/// What is at the other end of a leg.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LegLink {
+    /// A leg of another function in this process.
+    Memory(LegId),
+    /// A SIP dialog.
+    Dialog(DialogFact),
+}
+
+/// A SIP dialog as it is stored (RFC 3261 12): enough to go on with it after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DialogFact {
+    /// Call-ID.
+    pub call_id: String,
+    /// Our tag.
+    pub local_tag: String,
+    /// The peer's tag.
+    pub remote_tag: String,
+    /// Our URI with display name, as in From of our requests, without tag.
+    pub local_uri: String,
+    /// The peer's URI with display name, without tag.
+    pub remote_uri: String,
+    /// The peer's Contact.
+    pub remote_target: String,
+    /// Our Contact value, with parameters.
+    pub local_contact: String,
+    /// Route set, in the order requests carry it.
+    pub route_set: Vec<String>,
+    /// CSeq of our last request in the dialog.
+    pub local_cseq: u32,
+    /// CSeq of the peer's last request, if there was one.
+    pub remote_cseq: Option<u32>,
+    /// Where the peer was last heard from; used where the route set and target give no better answer.
+    pub source: Option<Source>,
+    /// RFC 4028: interval in seconds, whether we refresh, and when it runs out.
+    pub session_timer: Option<SessionTimerFact>,
+}
+
+/// A session timer as it is stored (RFC 4028).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionTimerFact {
+    /// Session interval in seconds.
+    pub interval: u32,
+    /// Whether this server refreshes.
+    pub we_refresh: bool,
+    /// When the session ends if nobody refreshes.
+    pub expires: Time,
+}
+
+/// A subscription that this server notifies (RFC 6665).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// Its identity.
+    pub id: SubscriptionRef,
+    /// The subscriber.
+    pub subscriber: UserId,
+    /// What is watched.
+    pub watched: Watched,
+    /// The dialog.
+    pub dialog: DialogFact,
+    /// `id` parameter of the Event header, if any.
+    pub event_id: Option<String>,
+    /// When it ends.
+    pub expires: Time,
+    /// A notification with the full state is owed: sent again after a restart.
+    pub owed: bool,
+}
+
+/// What a subscription watches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Watched {
+    /// Affiliation status of a user, for one client only if `client` is given (TS 24.379 9.2.2.2.4).
+    Affiliations {
+        /// The user whose status it is.
+        user: UserId,
+        /// Per-client restriction.
+        client: Option<ClientId>,
+        /// Service.
+        service: Service,
+    },
+    /// The roster of a call (TS 24.379 10.1.3.4).
+    Conference {
+        /// The call.
+        call: CallRef,
+    },
+}
+
+/// A request this server owes to a user: sent after the commit, and again after a restart, until it is answered or
+/// given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    /// Its identity.
+    pub id: OwedRef,
+    /// Who gets it.
+    pub to: UserId,
+    /// Only these clients of the user; empty: all.
+    pub clients: Vec<ClientId>,
+    /// What it says.
+    pub notice: Notice,
+    /// When to give it up.
+    pub until: Time,
+}
+
+/// Contents of an owed MESSAGE from the GMS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Notice {
+    /// A group of yours is now part of a temporary group (TS 23.280 10.2.4.1).
+    Regrouped {
+        /// The temporary group's document.
+        temporary: GroupDocument,
+        /// The receiver's constituent groups.
+        constituents: Vec<GroupId>,
+        /// transaction-id of the operation.
+        transaction_id: String,
+        /// Who formed it.
+        requestor: UserId,
+    },
+    /// The temporary group is gone (TS 23.280 10.2.4.2a step 6a).
+    TornDown {
+        /// The temporary group.
+        temporary: GroupId,
+        /// The receiver's constituent groups.
+        constituents: Vec<GroupId>,
+        /// transaction-id of the operation.
+        transaction_id: String,
+        /// Who tore it down.
+        requestor: UserId,
+    },
+    /// The result of an operation, to the user who asked for it (TS 23.280 10.2.4.2a step 7).
+    Result(OperationResult),
+}
+
+/// The result of a GMS operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationResult {
+    /// Which operation: the local name of the request element.
+    pub operation: GmsOperation,
+    /// The group it was about.
+    pub group: GroupId,
+    /// transaction-id of the request.
+    pub transaction_id: String,
+    /// Call-ID of the request, for In-Reply-To.
+    pub in_reply_to: String,
+    /// The resulting document (formation).
+    pub document: Option<GroupDocument>,
+}
+
+/// Operations that users ask of the GMS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GmsOperation {
+    /// Form a temporary group.
+    Formation,
+    /// Tear it down.
+    Teardown,
+}
+
+/// A finished operation: its repetition (same requestor, same transaction-id) changes nothing and gets the same
+/// result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Who asked.
+    pub requestor: UserId,
+    /// transaction-id of the request.
+    pub transaction_id: String,
+    /// What came of it.
+    pub result: OperationResult,
+    /// Fingerprint of the request, to tell a repetition from a reuse of the identifier.
+    pub request_hash: u64,
+    /// When the record may go.
+    pub forget: Time,
+}

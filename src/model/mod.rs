@@ -1,0 +1,16 @@
+//! What the server knows: users, groups, and the facts that survive a restart.
+//!
+//! [`Model`] changes in one function, [`Model::apply`], live and at replay alike. Facts are keyed records
+//! ([`Fact`], [`FactKey`]), so a later store can shard them by user or by group.
+
+mod facts;
+mod group;
+mod identity;
+mod state;
+mod user;
+
+pub use facts::*;
+pub use group::*;
+pub use identity::*;
+pub use state::*;
+pub use user::*;

@@ -1,0 +1,445 @@
+//! The picture of the world that every procedure decides by.
+
+use super::*;
+use crate::env::Time;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Provisioned data and facts together. Changes only through [`Model::apply`].
+#[derive(Debug, Default)]
+pub struct Model {
+    users: HashMap<UserId, Arc<User>>,
+    by_public_id: HashMap<PublicId, UserId>,
+    gms: Groups,
+    mc: Groups,
+    registrations: HashMap<PublicId, Registration>,
+    registered: HashMap<UserId, BTreeSet<PublicId>>,
+    affiliations: HashMap<UserId, BTreeMap<ClientId, ClientAffiliations>>,
+    affiliated: HashMap<GroupId, BTreeMap<UserId, BTreeSet<ClientId>>>,
+    calls: BTreeMap<CallRef, Call>,
+    call_of_group: HashMap<GroupId, CallRef>,
+    participants: BTreeMap<CallRef, BTreeMap<LegId, Participant>>,
+    participations: BTreeMap<ParticipationRef, Participation>,
+    participations_of: HashMap<UserId, BTreeSet<ParticipationRef>>,
+    legs: BTreeMap<LegId, Leg>,
+    subscriptions: BTreeMap<SubscriptionRef, Subscription>,
+    watchers: BTreeMap<WatchKey, BTreeSet<SubscriptionRef>>,
+    owed: BTreeMap<OwedRef, Owed>,
+    operations: HashMap<(UserId, String), Operation>,
+}
+
+/// What a side knows of groups.
+#[derive(Debug, Default)]
+struct Groups {
+    documents: HashMap<GroupId, Arc<GroupDocument>>,
+    regrouped: HashMap<GroupId, Regrouped>,
+}
+
+/// Index of subscriptions by what they watch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum WatchKey {
+    User(UserId),
+    Call(CallRef),
+}
+
+impl WatchKey {
+    fn of(watched: &Watched) -> Self {
+        match watched {
+            Watched::Affiliations { user, .. } => Self::User(user.clone()),
+            Watched::Conference { call } => Self::Call(*call),
+        }
+    }
+}
+
+impl Model {
+    /// A model that knows the provisioned users and groups and no fact. Both sides start from the same documents.
+    pub fn provisioned(
+        users: impl IntoIterator<Item = User>,
+        groups: impl IntoIterator<Item = GroupDocument>,
+    ) -> Self {
+        let mut model = Self::default();
+        for user in users {
+            for public in &user.public_ids {
+                model.by_public_id.insert(public.clone(), user.id.clone());
+            }
+            model.users.insert(user.id.clone(), Arc::new(user));
+        }
+        for group in groups {
+            let group = Arc::new(group);
+            model.gms.documents.insert(group.id.clone(), group.clone());
+            model.mc.documents.insert(group.id.clone(), group);
+        }
+        model
+    }
+
+    /// Makes one change. The only way facts change, live and at replay.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Put(fact) => self.put(fact.clone()),
+            Change::Remove(key) => self.remove(key),
+        }
+    }
+
+    fn put(&mut self, fact: Fact) {
+        self.remove_indexes(&fact.key());
+        match fact {
+            Fact::TemporaryGroup(side, document) => {
+                self.side_mut(side).documents.insert(document.id.clone(), Arc::new(document));
+            }
+            Fact::Regrouped(side, group, mark) => {
+                self.side_mut(side).regrouped.insert(group, mark);
+            }
+            Fact::Registration(registration) => {
+                self.registered
+                    .entry(registration.user.clone())
+                    .or_default()
+                    .insert(registration.public_id.clone());
+                self.registrations.insert(registration.public_id.clone(), registration);
+            }
+            Fact::Affiliation(client) => {
+                for entry in &client.groups {
+                    if entry.status == AffiliationStatus::Affiliated {
+                        self.affiliated
+                            .entry(entry.group.clone())
+                            .or_default()
+                            .entry(client.user.clone())
+                            .or_default()
+                            .insert(client.client.clone());
+                    }
+                }
+                self.affiliations
+                    .entry(client.user.clone())
+                    .or_default()
+                    .insert(client.client.clone(), client);
+            }
+            Fact::Call(call) => {
+                self.call_of_group.insert(call.group.id.clone(), call.id);
+                self.calls.insert(call.id, call);
+            }
+            Fact::Participant(participant) => {
+                self.participants.entry(participant.call).or_default().insert(participant.leg, participant);
+            }
+            Fact::Participation(participation) => {
+                self.participations_of
+                    .entry(participation.user.clone())
+                    .or_default()
+                    .insert(participation.id);
+                self.participations.insert(participation.id, participation);
+            }
+            Fact::Leg(leg) => {
+                self.legs.insert(leg.id, leg);
+            }
+            Fact::Subscription(subscription) => {
+                self.watchers.entry(WatchKey::of(&subscription.watched)).or_default().insert(subscription.id);
+                self.subscriptions.insert(subscription.id, subscription);
+            }
+            Fact::Owed(owed) => {
+                self.owed.insert(owed.id, owed);
+            }
+            Fact::Operation(operation) => {
+                let key = (operation.requestor.clone(), operation.transaction_id.clone());
+                self.operations.insert(key, operation);
+            }
+        }
+    }
+
+    fn remove(&mut self, key: &FactKey) {
+        self.remove_indexes(key);
+        match key {
+            FactKey::TemporaryGroup(side, group) => {
+                self.side_mut(*side).documents.remove(group);
+            }
+            FactKey::Regrouped(side, group) => {
+                self.side_mut(*side).regrouped.remove(group);
+            }
+            FactKey::Registration(public) => {
+                self.registrations.remove(public);
+            }
+            FactKey::Affiliation(user, client) => {
+                if let Some(clients) = self.affiliations.get_mut(user) {
+                    clients.remove(client);
+                    if clients.is_empty() {
+                        self.affiliations.remove(user);
+                    }
+                }
+            }
+            FactKey::Call(id) => {
+                self.calls.remove(id);
+            }
+            FactKey::Participant(call, leg) => {
+                if let Some(legs) = self.participants.get_mut(call) {
+                    legs.remove(leg);
+                    if legs.is_empty() {
+                        self.participants.remove(call);
+                    }
+                }
+            }
+            FactKey::Participation(id) => {
+                self.participations.remove(id);
+            }
+            FactKey::Leg(id) => {
+                self.legs.remove(id);
+            }
+            FactKey::Subscription(id) => {
+                self.subscriptions.remove(id);
+            }
+            FactKey::Owed(id) => {
+                self.owed.remove(id);
+            }
+            FactKey::Operation(user, transaction) => {
+                self.operations.remove(&(user.clone(), transaction.clone()));
+            }
+        }
+    }
+
+    /// Takes a record out of the indexes that are derived from its contents.
+    fn remove_indexes(&mut self, key: &FactKey) {
+        match key {
+            FactKey::Registration(public) => {
+                if let Some(old) = self.registrations.get(public)
+                    && let Some(of_user) = self.registered.get_mut(&old.user)
+                {
+                    of_user.remove(public);
+                    if of_user.is_empty() {
+                        self.registered.remove(&old.user);
+                    }
+                }
+            }
+            FactKey::Affiliation(user, client) => {
+                let Some(old) = self.affiliations.get(user).and_then(|clients| clients.get(client)) else {
+                    return;
+                };
+                for entry in &old.groups {
+                    let Some(users) = self.affiliated.get_mut(&entry.group) else { continue };
+                    if let Some(clients) = users.get_mut(user) {
+                        clients.remove(client);
+                        if clients.is_empty() {
+                            users.remove(user);
+                        }
+                    }
+                    if users.is_empty() {
+                        self.affiliated.remove(&entry.group);
+                    }
+                }
+            }
+            FactKey::Call(id) => {
+                if let Some(old) = self.calls.get(id)
+                    && self.call_of_group.get(&old.group.id) == Some(id)
+                {
+                    self.call_of_group.remove(&old.group.id);
+                }
+            }
+            FactKey::Participation(id) => {
+                if let Some(old) = self.participations.get(id)
+                    && let Some(of_user) = self.participations_of.get_mut(&old.user)
+                {
+                    of_user.remove(id);
+                    if of_user.is_empty() {
+                        self.participations_of.remove(&old.user);
+                    }
+                }
+            }
+            FactKey::Subscription(id) => {
+                if let Some(old) = self.subscriptions.get(id) {
+                    let key = WatchKey::of(&old.watched);
+                    if let Some(ids) = self.watchers.get_mut(&key) {
+                        ids.remove(id);
+                        if ids.is_empty() {
+                            self.watchers.remove(&key);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn side_mut(&mut self, side: Side) -> &mut Groups {
+        match side {
+            Side::Gms => &mut self.gms,
+            Side::Mc => &mut self.mc,
+        }
+    }
+
+    fn side(&self, side: Side) -> &Groups {
+        match side {
+            Side::Gms => &self.gms,
+            Side::Mc => &self.mc,
+        }
+    }
+
+    /// A provisioned user.
+    pub fn user(&self, id: &str) -> Option<&Arc<User>> {
+        self.users.get(id)
+    }
+
+    /// The user that a public identity is bound to by provisioning.
+    pub fn user_of(&self, public: &str) -> Option<&Arc<User>> {
+        self.by_public_id.get(public).and_then(|id| self.users.get(id))
+    }
+
+    /// A group document as a side knows it.
+    pub fn group(&self, side: Side, id: &str) -> Option<&Arc<GroupDocument>> {
+        self.side(side).documents.get(id)
+    }
+
+    /// The temporary group that a group belongs to, as a side knows it.
+    pub fn regrouped(&self, side: Side, id: &str) -> Option<&Regrouped> {
+        self.side(side).regrouped.get(id)
+    }
+
+    /// Every group document of a side, in no particular order.
+    pub fn groups(&self, side: Side) -> impl Iterator<Item = &Arc<GroupDocument>> {
+        self.side(side).documents.values()
+    }
+
+    /// Bindings of one public identity.
+    pub fn registration(&self, public: &str) -> Option<&Registration> {
+        self.registrations.get(public)
+    }
+
+    /// All registrations of a user, in order of the public identity.
+    pub fn registrations_of(&self, user: &str) -> impl Iterator<Item = &Registration> {
+        self.registered.get(user).into_iter().flatten().filter_map(|public| self.registrations.get(public))
+    }
+
+    /// Every registration, in no particular order.
+    pub fn registrations(&self) -> impl Iterator<Item = &Registration> {
+        self.registrations.values()
+    }
+
+    /// Affiliations of one client.
+    pub fn affiliations(&self, user: &str, client: &str) -> Option<&ClientAffiliations> {
+        self.affiliations.get(user).and_then(|clients| clients.get(client))
+    }
+
+    /// Affiliations of all clients of a user, in order of the client.
+    pub fn affiliations_of(&self, user: &str) -> impl Iterator<Item = &ClientAffiliations> {
+        self.affiliations.get(user).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// All affiliations that end by time, with the client they belong to.
+    pub fn expiring_affiliations(&self) -> impl Iterator<Item = (&ClientAffiliations, Time)> {
+        self.affiliations.values().flat_map(BTreeMap::values).filter_map(|client| {
+            client.groups.iter().filter_map(|entry| entry.expires).min().map(|first| (client, first))
+        })
+    }
+
+    /// Whether this client of the user is affiliated to exactly this group (TS 24.379 6.3.6, 9.2.2.2.11).
+    pub fn is_affiliated(&self, user: &str, client: &str, group: &str) -> bool {
+        self.affiliated
+            .get(group)
+            .and_then(|users| users.get(user))
+            .is_some_and(|clients| clients.contains(client))
+    }
+
+    /// Users affiliated to a group with at least one client, in order of the user.
+    pub fn affiliated_users(&self, group: &str) -> impl Iterator<Item = (&UserId, &BTreeSet<ClientId>)> {
+        self.affiliated.get(group).into_iter().flatten()
+    }
+
+    /// Clients by which a user is affiliated to a group.
+    pub fn affiliated_clients(&self, group: &str, user: &str) -> Option<&BTreeSet<ClientId>> {
+        self.affiliated.get(group).and_then(|users| users.get(user))
+    }
+
+    /// How many users are affiliated to a group.
+    pub fn affiliated_count(&self, group: &str) -> usize {
+        self.affiliated.get(group).map_or(0, BTreeMap::len)
+    }
+
+    /// A call.
+    pub fn call(&self, id: CallRef) -> Option<&Call> {
+        self.calls.get(&id)
+    }
+
+    /// The call that runs on a group. A call on a temporary group that is gone is found by its identity only once a
+    /// new group of the same identity has a call of its own.
+    pub fn call_on(&self, group: &str) -> Option<&Call> {
+        self.call_of_group.get(group).and_then(|id| self.calls.get(id))
+    }
+
+    /// All calls, in order of their identity.
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.values()
+    }
+
+    /// Participants of a call, in order of their leg.
+    pub fn participants(&self, call: CallRef) -> impl Iterator<Item = &Participant> {
+        self.participants.get(&call).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// One participant.
+    pub fn participant(&self, call: CallRef, leg: LegId) -> Option<&Participant> {
+        self.participants.get(&call).and_then(|legs| legs.get(&leg))
+    }
+
+    /// A session at the participating function.
+    pub fn participation(&self, id: ParticipationRef) -> Option<&Participation> {
+        self.participations.get(&id)
+    }
+
+    /// Sessions of a user at the participating function.
+    pub fn participations_of(&self, user: &str) -> impl Iterator<Item = &Participation> {
+        self.participations_of.get(user).into_iter().flatten().filter_map(|id| self.participations.get(id))
+    }
+
+    /// All sessions at the participating function.
+    pub fn participations(&self) -> impl Iterator<Item = &Participation> {
+        self.participations.values()
+    }
+
+    /// One side of a session.
+    pub fn leg(&self, id: LegId) -> Option<&Leg> {
+        self.legs.get(&id)
+    }
+
+    /// All legs, in order of their identity.
+    pub fn legs(&self) -> impl Iterator<Item = &Leg> {
+        self.legs.values()
+    }
+
+    /// A subscription.
+    pub fn subscription(&self, id: SubscriptionRef) -> Option<&Subscription> {
+        self.subscriptions.get(&id)
+    }
+
+    /// All subscriptions, in order of their identity.
+    pub fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
+        self.subscriptions.values()
+    }
+
+    /// Subscriptions to the affiliation status of a user.
+    pub fn watchers_of_user(&self, user: &UserId) -> impl Iterator<Item = &Subscription> + use<'_> {
+        self.watching(WatchKey::User(user.clone()))
+    }
+
+    /// Subscriptions to the roster of a call.
+    pub fn watchers_of_call(&self, call: CallRef) -> impl Iterator<Item = &Subscription> {
+        self.watching(WatchKey::Call(call))
+    }
+
+    fn watching(&self, key: WatchKey) -> impl Iterator<Item = &Subscription> + use<'_> {
+        self.watchers.get(&key).into_iter().flatten().filter_map(|id| self.subscriptions.get(id))
+    }
+
+    /// A request that is owed.
+    pub fn owed(&self, id: OwedRef) -> Option<&Owed> {
+        self.owed.get(&id)
+    }
+
+    /// All requests that are owed.
+    pub fn all_owed(&self) -> impl Iterator<Item = &Owed> {
+        self.owed.values()
+    }
+
+    /// A finished operation of the GMS.
+    pub fn operation(&self, requestor: &UserId, transaction_id: &str) -> Option<&Operation> {
+        self.operations.get(&(requestor.clone(), transaction_id.to_owned()))
+    }
+
+    /// All finished operations that are still remembered, in no particular order.
+    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.operations.values()
+    }
+}

@@ -1,0 +1,224 @@
+//! The words of a procedure: what it is asked, what it decides ([`Outcome`]), what it sends ([`Send`]), why it refuses
+//! ([`Refusal`]). No SIP here: `service::render` knows how a word looks on the wire.
+
+mod call;
+mod media;
+mod refusal;
+
+pub use call::*;
+pub use media::MediaPorts;
+pub use refusal::{Answer, Refusal, Warning};
+
+use crate::env::{Ids, Time};
+use crate::model::*;
+
+/// What a procedure may look at. Everything it decides comes from here.
+pub struct View<'a> {
+    /// Facts and provisioned data.
+    pub model: &'a Model,
+    /// Policy and timer values from the configuration.
+    pub policy: &'a Policy,
+    /// The time.
+    pub now: Time,
+    /// Source of new identifiers.
+    pub ids: &'a mut Ids,
+    /// Ports of the media function that are free.
+    pub media: &'a mut MediaPorts,
+}
+
+/// What the configuration decides where the standard leaves it open.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Host in Warning headers: `Warning: 399 <agent> "..."`.
+    pub warning_agent: String,
+    /// Domain of this MC system: temporary groups get their identities here.
+    pub domain: String,
+    /// PSIs of our own functions.
+    pub functions: Functions,
+    /// What happens to a call on a constituent of a temporary group (design: redirect).
+    pub regrouped_call: RegroupedCall,
+    /// TNG1 where the group document has none (TS 24.379 B.2.1: 5 s).
+    pub tng1_default: std::time::Duration,
+    /// How long a refused or silent MESSAGE to a user is repeated (T-client-ack; 32 s).
+    pub owed_for: std::time::Duration,
+    /// How long a finished GMS operation is remembered for its repetition.
+    pub operations_for: std::time::Duration,
+    /// Most constituents of one temporary group.
+    pub constituents_limit: usize,
+    /// Interval granted for affiliations and affiliation subscriptions, seconds (4294967295).
+    pub affiliation_interval: u32,
+    /// Longest life of a registration, seconds; shortest (423 below).
+    pub registration_seconds: (u32, u32),
+    /// Media function: address for SDP answers.
+    pub media_address: std::net::IpAddr,
+    /// Codecs offered to members where the caller's offer has none of its own, by rtpmap name.
+    pub default_encodings: Vec<String>,
+    /// Calls on constituents are refused while a call on their torn-down temporary group still runs (default: false).
+    pub constituents_wait_for_call: bool,
+}
+
+/// PSIs of the functions in this process. Several PSIs may name one function.
+#[derive(Clone, Debug, Default)]
+pub struct Functions {
+    /// Participating function, originating and terminating.
+    pub participating: Vec<Psi>,
+    /// Controlling function of groups.
+    pub controlling: Vec<Psi>,
+    /// Group management server.
+    pub gms: Vec<Psi>,
+}
+
+/// What to answer to a call on a constituent of a temporary group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegroupedCall {
+    /// 302 with the temporary group's URI, for the caller to follow.
+    Redirect,
+    /// 302 between the functions; our participating function follows it for its client.
+    Follow,
+    /// 403 with Warning 148.
+    Reject,
+}
+
+/// What a procedure decided: facts to commit, and what is sent once they are kept.
+#[derive(Clone, Debug)]
+pub struct Outcome<W> {
+    /// Facts, committed as a whole before any of `sends` leaves.
+    pub changes: Vec<Change>,
+    /// In the order of the figure.
+    pub sends: Vec<Send>,
+    /// The procedure waits for something (`None`: it is over).
+    pub wait: Option<W>,
+    /// One line for the operator, if the event matters.
+    pub log: Option<String>,
+}
+
+/// A procedure that has nothing to wait for.
+pub type Over = std::convert::Infallible;
+
+impl<W> Default for Outcome<W> {
+    fn default() -> Self {
+        Self { changes: Vec::new(), sends: Vec::new(), wait: None, log: None }
+    }
+}
+
+impl<W> Outcome<W> {
+    /// Changes and sends, nothing to wait for.
+    pub fn end(changes: Vec<Change>, sends: Vec<Send>) -> Self {
+        Self { changes, sends, wait: None, log: None }
+    }
+
+    /// The same with a wait.
+    pub fn wait(wait: W, changes: Vec<Change>, sends: Vec<Send>) -> Self {
+        Self { changes, sends, wait: Some(wait), log: None }
+    }
+
+    /// Adds the operator's line.
+    #[must_use]
+    pub fn logged(mut self, line: impl Into<String>) -> Self {
+        self.log = Some(line.into());
+        self
+    }
+}
+
+/// Whom an answer goes to: a request that waits for it. The service layer knows which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplyTo(pub u64);
+
+/// Something a procedure sends.
+#[derive(Clone, Debug)]
+pub enum Send {
+    /// The final answer to a request.
+    Answer {
+        /// The request.
+        to: ReplyTo,
+        /// The answer.
+        answer: Answer,
+    },
+    /// GMS to MC service server, in memory when both are here: the document changed or appeared
+    /// (TS 23.280 10.2.4.1; TS 23.280 10.2.4.2a step 4).
+    GroupChanged(GroupChange),
+    /// A MESSAGE to a user. The fact [`Fact::Owed`] stands in the changes of the same outcome; the service sends it, and
+    /// again after a restart, and removes it when it is answered or given up.
+    Owed(OwedRef),
+    /// The affiliation status of a user changed: every watcher gets a NOTIFY (TS 24.379 9.2.2.2.5). `p_id`: of the
+    /// PUBLISH that caused it.
+    AffiliationStatus {
+        /// The user.
+        user: UserId,
+        /// Echo of `p-id`.
+        p_id: Option<String>,
+    },
+    /// MC service server to GMS, in memory when both are here: who is affiliated changed (TS 23.280 10.8 "status
+    /// update").
+    AffiliationUpdate {
+        /// The user.
+        user: UserId,
+        /// Groups that changed, with whether the user is affiliated to them now.
+        groups: Vec<(GroupId, bool)>,
+    },
+    /// A user is affiliated to a group with one more client: a running call invites it (TS 24.379 10.1.1.4.6).
+    Affiliated {
+        /// The user.
+        user: UserId,
+        /// The client.
+        client: ClientId,
+        /// The group.
+        group: GroupId,
+    },
+    /// A user's affiliation to a group ended: a running call removes it (TS 24.379 10.1.1.4.4.3).
+    Deaffiliated {
+        /// The user.
+        user: UserId,
+        /// The client.
+        client: ClientId,
+        /// The group.
+        group: GroupId,
+    },
+    /// The roster of a call changed: every watcher gets a NOTIFY (TS 24.379 10.1.3.4.2).
+    Roster {
+        /// The call.
+        call: CallRef,
+    },
+    /// The call is over: watchers get their last NOTIFY (`terminated;reason=noresource`).
+    RosterEnds {
+        /// The call.
+        call: CallRef,
+    },
+    /// A word between the functions of a call.
+    Call(CallSend),
+    /// Wake me: [`Wake`] comes back at that time unless the instance is over by then.
+    WakeAt {
+        /// When.
+        at: Time,
+        /// What for.
+        wake: Wake,
+    },
+}
+
+/// Timers of procedures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Wake {
+    /// TNG1 of a call (TS 24.379 B.2.1): required members have not all acknowledged.
+    Tng1(CallRef),
+    /// TNG3 of a call: its longest duration is over.
+    Tng3(CallRef),
+}
+
+/// A change of group documents, as the GMS tells it to the MC service server.
+#[derive(Clone, Debug)]
+pub enum GroupChange {
+    /// A temporary group was formed of these constituents.
+    Formed {
+        /// Its document.
+        document: GroupDocument,
+        /// The marks of its constituents in this system.
+        marks: Vec<(GroupId, Regrouped)>,
+    },
+    /// A temporary group was torn down (TS 23.280 10.2.4.2a step 4).
+    TornDown {
+        /// The temporary group.
+        temporary: GroupId,
+        /// Its constituents in this system.
+        constituents: Vec<GroupId>,
+    },
+}

@@ -1,0 +1,1 @@
+//! Sockets, clock, disk, signals: the only room that touches the system.

@@ -1,0 +1,1 @@
+//! From message to procedure and back.

@@ -1,0 +1,128 @@
+//! Dialogs and INVITE sessions (RFC 3261 sections 12 to 15, RFC 3262, RFC 3311, RFC 4028, RFC 6026), and the user
+//! agent core that checks requests before anybody decides about them (section 8.2).
+
+mod agent;
+mod dialog;
+mod session;
+
+pub use agent::{Agent, AgentSettings};
+pub use dialog::Dialog;
+
+use crate::sip::message::{Request, Response};
+use crate::sip::transaction::{ClientId, Flow, ServerId};
+
+/// An INVITE session, incoming or outgoing, from the INVITE to the BYE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// What the agent tells its user. Requests have passed the checks of RFC 3261 8.2: method known (501) and allowed
+/// (405), URI scheme (416), Require (420), Content-Encoding (415), dialog exists (481), CSeq in order (500).
+#[derive(Debug)]
+pub enum AgentEvent {
+    /// A request outside the INVITE sessions: REGISTER, OPTIONS, MESSAGE, PUBLISH, SUBSCRIBE, NOTIFY, REFER. With a
+    /// To tag only SUBSCRIBE and NOTIFY come up (the subscription layer knows their dialogs). Answer with
+    /// [`Agent::answer`].
+    Request {
+        /// Its transaction.
+        id: ServerId,
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        request: Request,
+    },
+    /// A new INVITE. Answer with [`Agent::progress`], [`Agent::accept`] or [`Agent::refuse`].
+    Invite {
+        /// The session.
+        session: SessionId,
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        request: Request,
+    },
+    /// The caller gave up before our final answer; 487 is already sent. The session is over.
+    Cancelled {
+        /// The session.
+        session: SessionId,
+        /// Reason header of the CANCEL.
+        reason: Option<String>,
+    },
+    /// A provisional response (101-199) to our INVITE. A reliable one was already PRACKed.
+    Progress {
+        /// The session.
+        session: SessionId,
+        /// The response.
+        response: Response,
+    },
+    /// Our INVITE was accepted; the ACK is already sent. Comes once: further 2xx of other forks are acknowledged and
+    /// released by the agent. Not after [`Agent::cancel`]: a crossing 2xx is acknowledged and released too.
+    Accepted {
+        /// The session.
+        session: SessionId,
+        /// Where it came from.
+        flow: Flow,
+        /// The response.
+        response: Response,
+    },
+    /// Our INVITE failed, the session is over. `response` is `None` when it timed out (408) or could not be sent
+    /// (503): see `status`.
+    Refused {
+        /// The session.
+        session: SessionId,
+        /// Status code, also where no response came.
+        status: u16,
+        /// The response.
+        response: Option<Response>,
+    },
+    /// The ACK for our 2xx came: the session is confirmed. Carries the ACK for an answer in it.
+    Confirmed {
+        /// The session.
+        session: SessionId,
+        /// The ACK.
+        request: Request,
+    },
+    /// The peer released the session; 200 is already sent. The session is over.
+    Released {
+        /// The session.
+        session: SessionId,
+        /// The BYE.
+        request: Request,
+    },
+    /// A re-INVITE or UPDATE with an offer, or an INFO. Session timer refreshes without a body change are answered
+    /// by the agent itself only if they carry no body. Answer with [`Agent::answer`].
+    InSession {
+        /// The session.
+        session: SessionId,
+        /// Its transaction.
+        id: ServerId,
+        /// The request.
+        request: Request,
+    },
+    /// The stored dialog data of a confirmed session changed in a way a restart must know (CSeq, target, timer).
+    Moved {
+        /// The session.
+        session: SessionId,
+    },
+    /// The session broke: no ACK, session timer ran out, 408 or 481 in the session. BYE was sent where RFC 3261 and
+    /// RFC 4028 ask for it. The session is over.
+    Lost {
+        /// The session.
+        session: SessionId,
+        /// Why, for the log.
+        why: &'static str,
+    },
+    /// Our BYE was answered, timed out or failed: nothing more will come of this session.
+    Ended {
+        /// The session.
+        session: SessionId,
+    },
+    /// The final answer to a request sent with [`Agent::request`]; `None`: timed out (408) or could not be sent
+    /// (503).
+    Answered {
+        /// The transaction.
+        id: ClientId,
+        /// Status code, also where no response came.
+        status: u16,
+        /// The response.
+        response: Option<Response>,
+    },
+}

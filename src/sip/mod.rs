@@ -1,0 +1,7 @@
+//! The SIP core: bytes, messages, transactions, dialogs, subscriptions. It knows nothing of Mission Critical services.
+
+pub mod dialog;
+pub mod message;
+pub mod subscription;
+pub mod transaction;
+pub mod wire;

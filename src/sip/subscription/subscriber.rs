@@ -1,0 +1,1 @@
+//! The subscriber: subscribes, refreshes, takes NOTIFY, notices silence.

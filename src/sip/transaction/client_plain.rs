@@ -1,0 +1,1 @@
+//! Non-INVITE client transaction: RFC 3261 figure 6.

@@ -1,0 +1,1 @@
+//! Non-INVITE server transaction: RFC 3261 figure 8.

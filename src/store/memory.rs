@@ -1,0 +1,2 @@
+//! The twin in memory.
+pub struct MemoryStore;
