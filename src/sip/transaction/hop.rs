@@ -26,8 +26,10 @@ pub struct NextHops {
 
 /// No way to this host is known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no next hop is configured for {host}")]
+#[error("no way to {host}: {why}")]
 pub struct NoHop {
-    /// The host.
+    /// The host, or what stands in its place in a URI that has none.
     pub host: String,
+    /// What is missing, for the log.
+    pub why: &'static str,
 }
