@@ -1,1 +1,4 @@
 //! The MC service server: one file per procedure (TS 24.379).
+
+pub mod calls;
+pub mod conference;

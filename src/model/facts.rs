@@ -203,8 +203,16 @@ pub struct Call {
     pub group: GroupDocument,
     /// For a call on a temporary group: the members of its constituents at the start.
     pub members: MemberList,
+    /// The service that the call is for.
+    pub service: Service,
     /// Who called.
     pub initiator: UserId,
+    /// A broadcast group call (TS 24.379 6.2.8.2): ends with the initiator, has no conference subscriptions.
+    pub broadcast: bool,
+    /// In-progress emergency or imminent peril state of the call.
+    pub priority: CallPriority,
+    /// `Resource-Priority` of the INVITEs to members, as the caller sent it.
+    pub resource_priority: Option<String>,
     /// Set up, or still waiting for members.
     pub established: bool,
     /// When the call began.
@@ -213,11 +221,21 @@ pub struct Call {
     pub ends: Option<Time>,
     /// The group was torn down while the call runs: no new participants.
     pub orphaned: bool,
-    /// `version` of the last conference-info document.
-    pub conference_version: u32,
 }
 
-/// A participant of a call.
+/// What the call gives way to, lowest first (TS 24.379 6.2.8.1): emergency beats imminent peril.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum CallPriority {
+    /// An ordinary call.
+    #[default]
+    Normal,
+    /// In-progress imminent peril.
+    ImminentPeril,
+    /// In-progress emergency.
+    Emergency,
+}
+
+/// A participant of a call, or one who left it while it goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Participant {
     /// The call.
@@ -232,6 +250,12 @@ pub struct Participant {
     pub media_port: u16,
     /// When the participant came in.
     pub joined: Time,
+    /// No longer in the session. The record stays until the call ends: its user may come back
+    /// (TS 24.379 10.1.1.4.5) and the roster shows the user as disconnected. `leg` and `media_port` are free.
+    pub left: bool,
+    /// How often this user came in or left so far. Their sum over a call is the `version` of its conference-info
+    /// document: it rises with every change of the roster.
+    pub turns: u32,
 }
 
 /// A session of a served user at the participating function.

@@ -55,6 +55,23 @@ pub struct Policy {
     pub default_encodings: Vec<String>,
     /// Calls on constituents are refused while a call on their torn-down temporary group still runs (default: false).
     pub constituents_wait_for_call: bool,
+    /// The media function buffers speech until the first member has answered: the caller may be answered on a 183 with
+    /// `P-Answer-State: Unconfirmed` (TS 24.379 6.3.3.3; default: false).
+    pub buffers_media: bool,
+    /// Values of `Resource-Priority` (TS 24.379 6.3.3.1.19).
+    pub resource_priorities: ResourcePriorities,
+}
+
+/// `Resource-Priority` by the state of the call, from the service configuration (`<emergency-resource-priority>` and
+/// its siblings), for instance `mcpttp.15`. `None`: the value of the received INVITE is carried on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourcePriorities {
+    /// In-progress emergency.
+    pub emergency: Option<String>,
+    /// In-progress imminent peril.
+    pub imminent_peril: Option<String>,
+    /// Any other call.
+    pub normal: Option<String>,
 }
 
 /// PSIs of the functions in this process. Several PSIs may name one function.

@@ -178,6 +178,9 @@ pub enum Refusal {
     /// 121.
     #[error("user may not join the group call")]
     MayNotJoin,
+    /// 106: the same for a chat group.
+    #[error("user may not join the chat group")]
+    MayNotJoinChat,
     /// 120.
     #[error("user is not affiliated to {0}")]
     NotAffiliated(GroupId),
@@ -327,6 +330,7 @@ impl Refusal {
             }
             Self::MayNotInitiate => Answer::warned(403, 119),
             Self::MayNotJoin => Answer::warned(403, 121),
+            Self::MayNotJoinChat => Answer::warned(403, 106),
             Self::NotAffiliated(_) => Answer::warned(403, 120),
             Self::TooManyParticipants { .. } => Answer::warned(486, 122),
             Self::PreconfiguredOnly => Answer::warned(403, 167),
