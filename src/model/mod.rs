@@ -7,6 +7,8 @@ mod facts;
 mod group;
 mod identity;
 mod state;
+#[cfg(test)]
+pub mod testing;
 mod user;
 
 pub use facts::*;

@@ -4,6 +4,9 @@
 mod call;
 mod media;
 mod refusal;
+#[cfg(test)]
+pub mod testing;
+pub mod uri;
 
 pub use call::*;
 pub use media::MediaPorts;
@@ -72,6 +75,13 @@ pub struct ResourcePriorities {
     pub imminent_peril: Option<String>,
     /// Any other call.
     pub normal: Option<String>,
+}
+
+impl Policy {
+    /// Whether a group is defined in this MC system. Groups of any other domain belong to a partner.
+    pub fn is_own(&self, group: &GroupId) -> bool {
+        group.domain().eq_ignore_ascii_case(&self.domain)
+    }
 }
 
 /// PSIs of the functions in this process. Several PSIs may name one function.

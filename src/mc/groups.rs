@@ -1,0 +1,370 @@
+//! Groups as the MC service server knows them: its copy of what the GMS tells, who is a member, who is affiliated.
+//!
+//! A temporary group has no members of its own (TS 24.481 7.2.8): its members are those of its constituents, and whoever
+//! is affiliated to a constituent counts as affiliated to the temporary group (TS 23.280 10.8).
+//!
+//! ```text
+//!  GMS                              MC service server
+//!   |-- formed (TS 23.280 10.2.4.1) -->| copy of the document, marks of the constituents
+//!   |-- torn down (10.2.4.2a step 4) ->| copy and marks removed; 5: a call that runs is preserved
+//! ```
+
+use crate::model::*;
+use crate::procedure::{GroupChange, Outcome, Over, Send, View};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// TS 23.280 10.2.4.1 and 10.2.4.2a steps 4 and 5: what the GMS says about a temporary group becomes our copy.
+/// The same change told twice changes nothing the second time.
+pub fn changed(view: &View<'_>, change: GroupChange) -> Outcome<Over> {
+    match change {
+        GroupChange::Formed { document, marks } => formed(view.model, document, marks),
+        GroupChange::TornDown { temporary, constituents } => torn_down(view.model, &temporary, &constituents),
+    }
+}
+
+/// TS 23.280 10.2.4.1: the group and its constituents are known from now on. Nobody is moved out of a running call.
+fn formed(model: &Model, document: GroupDocument, marks: Vec<(GroupId, Regrouped)>) -> Outcome<Over> {
+    let mut changes = Vec::new();
+    if model.group(Side::Mc, document.id.as_str()).map(Arc::as_ref) != Some(&document) {
+        changes.push(Change::Put(Fact::TemporaryGroup(Side::Mc, document)));
+    }
+    for (constituent, mark) in marks {
+        if model.regrouped(Side::Mc, constituent.as_str()) != Some(&mark) {
+            changes.push(Change::Put(Fact::Regrouped(Side::Mc, constituent, mark)));
+        }
+    }
+    Outcome::end(changes, Vec::new())
+}
+
+/// TS 23.280 10.2.4.2a steps 4 and 5.
+fn torn_down(model: &Model, temporary: &GroupId, constituents: &[GroupId]) -> Outcome<Over> {
+    let mut changes = Vec::new();
+    let mut sends = Vec::new();
+    // Step 4. The copy goes; an ordinary group is never removed this way.
+    let mut marked: BTreeSet<&GroupId> = constituents.iter().collect();
+    if let Some(document) = model.group(Side::Mc, temporary.as_str())
+        && let Some(parts) = &document.temporary
+    {
+        marked.extend(&parts.constituents);
+        changes.push(Change::Remove(FactKey::TemporaryGroup(Side::Mc, temporary.clone())));
+    }
+    for constituent in marked {
+        if model.regrouped(Side::Mc, constituent.as_str()).is_some_and(|mark| mark.temporary == *temporary) {
+            changes.push(Change::Remove(FactKey::Regrouped(Side::Mc, constituent.clone())));
+        }
+    }
+    // A group that is gone has no affiliations: those that named the temporary group itself end.
+    for (user, clients) in model.affiliated_users(temporary.as_str()) {
+        for client in clients {
+            let Some(record) = model.affiliations(user.as_str(), client.as_str()) else { continue };
+            let left: Vec<_> =
+                record.groups.iter().filter(|entry| entry.group != *temporary).cloned().collect();
+            changes.push(if left.is_empty() {
+                Change::Remove(FactKey::Affiliation(user.clone(), client.clone()))
+            } else {
+                Change::Put(Fact::Affiliation(ClientAffiliations { groups: left, ..record.clone() }))
+            });
+        }
+        sends.push(Send::AffiliationStatus { user: user.clone(), p_id: None });
+    }
+    // Step 5. The call lives on from its own snapshot of the group until it ends by itself.
+    if let Some(call) = model.call_on(temporary.as_str())
+        && call.group.temporary.is_some()
+        && !call.orphaned
+    {
+        changes.push(Change::Put(Fact::Call(Call { orphaned: true, ..call.clone() })));
+    }
+    Outcome::end(changes, sends)
+}
+
+/// Clients by which a user is affiliated to a group (TS 24.379 6.3.6). To a temporary group: by an affiliation to it, or
+/// to one of its constituents of which the user is a member.
+pub fn affiliated_to(model: &Model, user: &UserId, group: &GroupId) -> BTreeSet<ClientId> {
+    let mut clients = affiliated_clients(model, user, group);
+    for constituent in constituents_of(model, group) {
+        if is_listed(model, user, constituent) {
+            clients.extend(affiliated_clients(model, user, constituent));
+        }
+    }
+    clients
+}
+
+fn affiliated_clients(model: &Model, user: &UserId, group: &GroupId) -> BTreeSet<ClientId> {
+    model.affiliated_clients(group.as_str(), user.as_str()).cloned().unwrap_or_default()
+}
+
+/// The members of a group; for a temporary group the members of its constituents in this system, each once, with the
+/// strongest of their marks ([`merge`]). Empty for a group that is not known.
+pub fn members_of(model: &Model, group: &GroupId) -> MemberList {
+    let Some(document) = model.group(Side::Mc, group.as_str()) else { return MemberList::default() };
+    let Some(temporary) = &document.temporary else { return document.members.clone() };
+    let mut union: BTreeMap<UserId, Member> = BTreeMap::new();
+    for constituent in &temporary.constituents {
+        // A constituent of a partner system has no members that are known here.
+        let Some(constituent) = model.group(Side::Mc, constituent.as_str()) else { continue };
+        for (user, member) in constituent.members.iter() {
+            union
+                .entry(user.clone())
+                .and_modify(|known| merge(known, member))
+                .or_insert_with(|| member.clone());
+        }
+    }
+    Arc::new(union)
+}
+
+/// A member of several constituents has the highest of the priorities, is required where one of them requires it, and
+/// may speak if one of them lets it speak.
+fn merge(known: &mut Member, other: &Member) {
+    known.priority = known.priority.max(other.priority);
+    known.required |= other.required;
+    known.affiliation_required |= other.affiliation_required;
+    known.receive_only &= other.receive_only;
+}
+
+/// Whether a user is a member of a group, or of a constituent if it is a temporary one.
+pub fn is_member(model: &Model, user: &UserId, group: &GroupId) -> bool {
+    is_listed(model, user, group)
+        || constituents_of(model, group).iter().any(|constituent| is_listed(model, user, constituent))
+}
+
+/// Members with an affiliation, each once, with the clients by which they are affiliated as [`affiliated_to`] counts.
+pub fn affiliated_members(model: &Model, group: &GroupId) -> BTreeMap<UserId, BTreeSet<ClientId>> {
+    let mut members: BTreeMap<UserId, BTreeSet<ClientId>> = BTreeMap::new();
+    let mut add = |list: &GroupId, affiliated: &GroupId| {
+        for (user, clients) in model.affiliated_users(affiliated.as_str()) {
+            if is_listed(model, user, list) {
+                members.entry(user.clone()).or_default().extend(clients.iter().cloned());
+            }
+        }
+    };
+    add(group, group);
+    for constituent in constituents_of(model, group) {
+        add(constituent, constituent);
+        // Affiliated to the temporary group itself, a member through this constituent.
+        add(constituent, group);
+    }
+    members
+}
+
+/// The constituents of a temporary group; none for any other.
+pub fn constituents_of<'a>(model: &'a Model, group: &GroupId) -> &'a [GroupId] {
+    model
+        .group(Side::Mc, group.as_str())
+        .and_then(|document| document.temporary.as_ref())
+        .map_or(&[], |temporary| &temporary.constituents)
+}
+
+/// Whether the document of this very group lists the user.
+fn is_listed(model: &Model, user: &UserId, group: &GroupId) -> bool {
+    model.group(Side::Mc, group.as_str()).is_some_and(|document| document.members.contains_key(user))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Time;
+    use crate::model::testing::*;
+    use crate::procedure::testing::World;
+
+    fn world() -> World {
+        let users = ["alice", "bob", "carol", "dave"].map(user);
+        World::new(users, [group("fire", &["alice", "bob"]), group("police", &["bob", "carol"])])
+    }
+
+    fn clients(names: &[&str]) -> BTreeSet<ClientId> {
+        names.iter().map(|name| ClientId::from(*name)).collect()
+    }
+
+    fn formation() -> GroupChange {
+        let document = temporary_group("joint", &["fire", "police"]);
+        let marks = regrouping(&document)
+            .into_iter()
+            .filter_map(|change| match change {
+                Change::Put(Fact::Regrouped(Side::Mc, group, mark)) => Some((group, mark)),
+                _ => None,
+            })
+            .collect();
+        GroupChange::Formed { document, marks }
+    }
+
+    fn teardown() -> GroupChange {
+        GroupChange::TornDown {
+            temporary: group_id("joint"),
+            constituents: vec![group_id("fire"), group_id("police")],
+        }
+    }
+
+    fn call(id: u64, document: GroupDocument) -> Call {
+        Call {
+            id: CallRef(id),
+            members: MemberList::default(),
+            group: document,
+            service: Service::Mcptt,
+            initiator: user_id("alice"),
+            broadcast: false,
+            priority: CallPriority::Normal,
+            resource_priority: None,
+            established: true,
+            started: Time::default(),
+            ends: None,
+            orphaned: false,
+        }
+    }
+
+    #[test]
+    fn a_formed_group_is_copied_with_its_marks() {
+        let mut world = world();
+        let outcome = changed(&world.view(), formation());
+        assert!(outcome.sends.is_empty());
+        world.keep(&outcome);
+        assert!(world.model.group(Side::Mc, "sip:joint@one.example").is_some());
+        assert!(
+            world.model.group(Side::Gms, "sip:joint@one.example").is_none(),
+            "the GMS keeps its own facts"
+        );
+        for name in ["fire", "police"] {
+            let mark = world.model.regrouped(Side::Mc, group_id(name).as_str()).unwrap();
+            assert_eq!(mark.temporary, group_id("joint"));
+        }
+    }
+
+    #[test]
+    fn the_same_change_told_twice_changes_nothing() {
+        let mut world = world();
+        for change in [formation(), teardown()] {
+            let first = changed(&world.view(), change.clone());
+            assert_eq!(first.changes.len(), 3);
+            world.keep(&first);
+            assert!(changed(&world.view(), change).changes.is_empty());
+        }
+        assert!(world.model.group(Side::Mc, "sip:joint@one.example").is_none());
+        assert!(world.model.regrouped(Side::Mc, "sip:fire@one.example").is_none());
+    }
+
+    #[test]
+    fn a_torn_down_group_never_takes_an_ordinary_group_with_it() {
+        let mut world = world();
+        let change =
+            GroupChange::TornDown { temporary: group_id("fire"), constituents: vec![group_id("police")] };
+        assert!(changed(&world.view(), change).changes.is_empty());
+    }
+
+    #[test]
+    fn a_mark_of_another_temporary_group_stays() {
+        let mut world = world();
+        world.run(|view| changed(view, formation()));
+        let change =
+            GroupChange::TornDown { temporary: group_id("other"), constituents: vec![group_id("fire")] };
+        assert!(changed(&world.view(), change).changes.is_empty());
+    }
+
+    #[test]
+    fn a_running_call_is_orphaned_and_otherwise_left_alone() {
+        let mut world = world();
+        world.run(|view| changed(view, formation()));
+        let running = call(1, temporary_group("joint", &["fire", "police"]));
+        let other = call(2, group("fire", &["alice"]));
+        world.apply(&[Change::Put(Fact::Call(running.clone())), Change::Put(Fact::Call(other.clone()))]);
+        let outcome = changed(&world.view(), teardown());
+        assert!(outcome.sends.is_empty(), "step 5: nothing is sent");
+        world.keep(&outcome);
+        assert_eq!(world.model.call(CallRef(1)), Some(&Call { orphaned: true, ..running }));
+        assert_eq!(world.model.call(CallRef(2)), Some(&other));
+    }
+
+    #[test]
+    fn teardown_ends_affiliations_to_the_temporary_group_itself() {
+        let mut world = world();
+        world.run(|view| changed(view, formation()));
+        world.affiliate("alice", "a1", &["fire", "joint"]);
+        world.affiliate("bob", "b1", &["joint"]);
+        let outcome = changed(&world.view(), teardown());
+        let told: Vec<_> = outcome
+            .sends
+            .iter()
+            .map(|send| match send {
+                Send::AffiliationStatus { user, p_id: None } => user.clone(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(told, [user_id("alice"), user_id("bob")]);
+        world.keep(&outcome);
+        assert_eq!(world.model.affiliated_count("sip:joint@one.example"), 0);
+        assert!(world.model.is_affiliated("sip:alice@one.example", "a1", "sip:fire@one.example"));
+        assert!(world.model.affiliations("sip:bob@one.example", "b1").is_none());
+    }
+
+    #[test]
+    fn a_constituent_counts_as_affiliation_to_the_temporary_group() {
+        let mut world = world();
+        world.run(|view| changed(view, formation()));
+        world.affiliate("bob", "b1", &["fire"]);
+        world.affiliate("bob", "b2", &["police"]);
+        world.affiliate("bob", "b3", &["joint"]);
+        assert_eq!(
+            affiliated_to(&world.model, &user_id("bob"), &group_id("joint")),
+            clients(&["b1", "b2", "b3"])
+        );
+        assert_eq!(affiliated_to(&world.model, &user_id("bob"), &group_id("fire")), clients(&["b1"]));
+        assert_eq!(affiliated_to(&world.model, &user_id("alice"), &group_id("joint")), clients(&[]));
+    }
+
+    #[test]
+    fn an_affiliation_without_membership_does_not_count() {
+        let mut world = world();
+        world.run(|view| changed(view, formation()));
+        world.affiliate("dave", "d1", &["fire"]);
+        assert!(affiliated_to(&world.model, &user_id("dave"), &group_id("joint")).is_empty());
+        assert!(affiliated_members(&world.model, &group_id("fire")).is_empty());
+        assert!(affiliated_members(&world.model, &group_id("joint")).is_empty());
+    }
+
+    #[test]
+    fn each_affiliated_member_of_the_constituents_is_named_once() {
+        let mut world = world();
+        world.run(|view| changed(view, formation()));
+        world.affiliate("alice", "a1", &["fire"]);
+        world.affiliate("bob", "b1", &["fire", "police"]);
+        world.affiliate("bob", "b2", &["police"]);
+        world.affiliate("carol", "c1", &["joint"]);
+        let members = affiliated_members(&world.model, &group_id("joint"));
+        let expected = [("alice", &["a1"][..]), ("bob", &["b1", "b2"]), ("carol", &["c1"])];
+        assert_eq!(members, expected.map(|(user, of)| (user_id(user), clients(of))).into());
+    }
+
+    #[test]
+    fn members_of_a_temporary_group_are_those_of_its_constituents_with_the_strongest_marks() {
+        let strong = Member { priority: Some(9), required: true, ..Member::default() };
+        let listener = Member {
+            priority: Some(200),
+            affiliation_required: true,
+            receive_only: true,
+            ..Member::default()
+        };
+        let mut world = World::new(
+            [user("bob")],
+            [
+                group_with_members("fire", &[("bob", strong), ("alice", Member::default())]),
+                group_with_members("police", &[("bob", listener.clone()), ("carol", listener.clone())]),
+            ],
+        );
+        world.apply(&regrouping(&temporary_group("joint", &["fire", "police", "sip:far@two.example"])));
+        let members = members_of(&world.model, &group_id("joint"));
+        assert_eq!(members.keys().cloned().collect::<Vec<_>>(), ["alice", "bob", "carol"].map(user_id));
+        let bob =
+            Member { priority: Some(200), required: true, affiliation_required: true, receive_only: false };
+        assert_eq!(members.get(&user_id("bob")), Some(&bob));
+        assert_eq!(members.get(&user_id("carol")), Some(&listener));
+        assert!(is_member(&world.model, &user_id("carol"), &group_id("joint")));
+        assert!(!is_member(&world.model, &user_id("dave"), &group_id("joint")));
+    }
+
+    #[test]
+    fn an_unknown_group_has_no_members() {
+        let world = world();
+        assert!(members_of(&world.model, &group_id("none")).is_empty());
+        assert!(affiliated_members(&world.model, &group_id("none")).is_empty());
+        assert!(!is_member(&world.model, &user_id("alice"), &group_id("none")));
+    }
+}

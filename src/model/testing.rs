@@ -1,0 +1,152 @@
+//! Users and groups for tests. Names are short: `alice` is `sip:alice@one.example`, the group `fire` is
+//! `sip:fire@one.example`.
+
+use super::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The domain of everything made here.
+pub const DOMAIN: &str = "one.example";
+
+/// `sip:NAME@one.example`, or the name itself if it has a scheme already.
+fn uri(name: &str) -> String {
+    if name.contains(':') { name.to_owned() } else { format!("sip:{name}@{DOMAIN}") }
+}
+
+/// The MC service ID of a name.
+pub fn user_id(name: &str) -> UserId {
+    UserId::new(uri(name))
+}
+
+/// The public user identity of a name: the same URI.
+pub fn public_id(name: &str) -> PublicId {
+    PublicId::new(uri(name))
+}
+
+/// The group ID of a name.
+pub fn group_id(name: &str) -> GroupId {
+    GroupId::new(uri(name))
+}
+
+/// A profile that allows ordinary calls and nothing else, without limits.
+pub fn profile() -> UserProfile {
+    UserProfile {
+        max_affiliations_n2: None,
+        max_calls_n6: None,
+        allow_regroup: false,
+        allow_prearranged_call: true,
+        allow_chat_call: true,
+        allow_request_affiliated_groups: false,
+        allow_affiliate_others: false,
+        implicit_affiliations: Vec::new(),
+        answer_mode: AnswerMode::Automatic,
+    }
+}
+
+/// A user with [`profile`].
+pub fn user(name: &str) -> User {
+    user_with(name, |_| ())
+}
+
+/// A user whose profile is changed first.
+pub fn user_with(name: &str, change: impl FnOnce(&mut UserProfile)) -> User {
+    let mut profile = profile();
+    change(&mut profile);
+    User {
+        id: user_id(name),
+        public_ids: vec![public_id(name)],
+        password: None,
+        default_client: None,
+        profile: Arc::new(profile),
+    }
+}
+
+/// A prearranged MCPTT group of plain members, whose rules let members do everything and anyone regroup.
+pub fn group(name: &str, members: &[&str]) -> GroupDocument {
+    GroupDocument {
+        id: group_id(name),
+        display_name: name.to_owned(),
+        members: Arc::new(members.iter().map(|name| (user_id(name), Member::default())).collect()),
+        prearranged: true,
+        disabled: false,
+        preconfigured_only: false,
+        max_participants: None,
+        minimum_to_start: 0,
+        minimum_affiliated: None,
+        acknowledgement_timeout: None,
+        on_acknowledgement_timeout: OnTimeout::Abandon,
+        maximum_duration: Some(Duration::from_secs(3600)),
+        hang_timer: None,
+        priority: None,
+        protect_media: false,
+        protect_floor_control: false,
+        encodings: Vec::new(),
+        rules: GroupRules {
+            initiate: Who::Members,
+            join: Who::Members,
+            conference_state: Who::Members,
+            member_list: Who::Members,
+            emergency_call: Who::Members,
+            imminent_peril_call: Who::Members,
+            regroup: Who::Anyone,
+        },
+        services: vec![Service::Mcptt],
+        temporary: None,
+        version: 1,
+    }
+}
+
+/// The same with flags for some of the members.
+pub fn group_with_members(name: &str, members: &[(&str, Member)]) -> GroupDocument {
+    let members: BTreeMap<_, _> =
+        members.iter().map(|(name, member)| (user_id(name), member.clone())).collect();
+    GroupDocument { members: Arc::new(members), ..group(name, &[]) }
+}
+
+/// A temporary group of these constituents, formed by `dispatcher`.
+pub fn temporary_group(name: &str, constituents: &[&str]) -> GroupDocument {
+    GroupDocument {
+        temporary: Some(Temporary {
+            constituents: constituents.iter().map(|name| group_id(name)).collect(),
+            requestor: user_id("dispatcher"),
+        }),
+        ..group(name, &[])
+    }
+}
+
+/// The changes by which both sides know a temporary group and the marks of its constituents.
+pub fn regrouping(document: &GroupDocument) -> Vec<Change> {
+    let Some(temporary) = &document.temporary else { return Vec::new() };
+    let mut changes = Vec::new();
+    for side in [Side::Gms, Side::Mc] {
+        changes.push(Change::Put(Fact::TemporaryGroup(side, document.clone())));
+        for constituent in &temporary.constituents {
+            let mark = Regrouped {
+                temporary: document.id.clone(),
+                requestor: temporary.requestor.clone(),
+                constituents: temporary.constituents.clone(),
+                priority: document.priority,
+            };
+            changes.push(Change::Put(Fact::Regrouped(side, constituent.clone(), mark)));
+        }
+    }
+    changes
+}
+
+/// All affiliations of one client (MCPTT, not limited in time).
+pub fn affiliation(user: &str, client: &str, groups: &[&str]) -> Change {
+    Change::Put(Fact::Affiliation(ClientAffiliations {
+        user: user_id(user),
+        client: ClientId::from(client),
+        groups: groups
+            .iter()
+            .map(|group| GroupAffiliation {
+                group: group_id(group),
+                status: AffiliationStatus::Affiliated,
+                expires: None,
+                service: Service::Mcptt,
+            })
+            .collect(),
+    }))
+}
