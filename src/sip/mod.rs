@@ -1,6 +1,8 @@
 //! The SIP core: bytes, messages, transactions, dialogs, subscriptions. It knows nothing of Mission Critical services.
 
 pub mod dialog;
+#[cfg(test)]
+pub(crate) mod figure;
 pub mod message;
 pub mod subscription;
 pub mod transaction;

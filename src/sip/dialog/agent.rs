@@ -1,6 +1,6 @@
 //! The user agent core: all INVITE sessions of a node over its transactions.
 
-use super::{AgentEvent, SessionId};
+use super::{AgentEvent, NotSent, SessionId};
 use crate::env::{Ids, Time};
 use crate::model::DialogFact;
 use crate::sip::message::{Draft, Method, OutBody, Reply};
@@ -93,7 +93,7 @@ impl Agent {
     /// `Supported` headers are added if absent.
     ///
     /// # Errors
-    /// [`NoHop`] if there is no way to the target.
+    /// [`NotSent`] if there is no way to the target, or too many sessions are open.
     pub fn invite(
         &mut self,
         now: Time,
@@ -101,7 +101,7 @@ impl Agent {
         draft: Draft,
         path: Option<Path>,
         out: &mut Outbox,
-    ) -> Result<SessionId, NoHop> {
+    ) -> Result<SessionId, NotSent> {
         let _ = (now, ids, draft, path, out);
         unimplemented!()
     }
@@ -173,7 +173,7 @@ impl Agent {
     /// is acknowledged by the agent; glare (491) is retried by the agent as RFC 3261 14.1 says).
     ///
     /// # Errors
-    /// [`NoHop`] if there is no way to the target or the session is not confirmed.
+    /// [`NotSent`] if there is no way to the target, the session is not confirmed, or it has an open offer.
     #[allow(clippy::too_many_arguments)]
     pub fn in_session(
         &mut self,
@@ -184,7 +184,7 @@ impl Agent {
         headers: Vec<(wire::Name, String)>,
         body: Option<OutBody>,
         out: &mut Outbox,
-    ) -> Result<ClientId, NoHop> {
+    ) -> Result<ClientId, NotSent> {
         let _ = (now, ids, session, method, headers, body, out);
         unimplemented!()
     }

@@ -9,11 +9,29 @@ pub use agent::{Agent, AgentSettings};
 pub use dialog::Dialog;
 
 use crate::sip::message::{Request, Response};
-use crate::sip::transaction::{ClientId, Flow, ServerId};
+use crate::sip::transaction::{ClientId, Flow, NoHop, ServerId};
 
 /// An INVITE session, incoming or outgoing, from the INVITE to the BYE.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
+
+/// Why a request of a session could not be sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotSent {
+    /// There is no way to the target.
+    #[error(transparent)]
+    NoHop(#[from] NoHop),
+    /// There is no such session, or it is not confirmed (yet, or any more).
+    #[error("the session is not confirmed")]
+    NotConfirmed,
+    /// Another INVITE, or another offer, of either side waits for its answer (RFC 3261 14.1, RFC 3311 5.1): try again
+    /// when it has been answered.
+    #[error("another offer is open in this session")]
+    Busy,
+    /// As many sessions as `Limits::sessions` allows are open.
+    #[error("too many sessions")]
+    Full,
+}
 
 /// What the agent tells its user. Requests have passed the checks of RFC 3261 8.2: method known (501) and allowed
 /// (405), URI scheme (416), Require (420), Content-Encoding (415), dialog exists (481), CSeq in order (500).
