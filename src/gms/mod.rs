@@ -1,1 +1,118 @@
 //! The group management server: one file per procedure (TS 23.280 clause 10.2, TS 24.481).
+
+pub mod formation;
+mod repeat;
+pub mod teardown;
+
+use crate::documents::McInfo;
+use crate::documents::gmop::Operation as GmopOperation;
+use crate::model::*;
+use crate::procedure::{Refusal, ReplyTo, Send, View, uri};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Longest transaction-id that is taken, octets: every member's notification carries it.
+pub const TRANSACTION_ID_OCTETS: usize = 128;
+
+/// Longest display name of a temporary group, octets: every member's notification carries it.
+pub const DISPLAY_NAME_OCTETS: usize = 256;
+
+/// Longest group identity that is taken, octets.
+pub const GROUP_ID_OCTETS: usize = 256;
+
+/// A GMS operation, asked by a user.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The request that waits for its answer.
+    pub reply: ReplyTo,
+    /// Who asks: the authenticated identity. What the document says in `requestor` counts for nothing.
+    pub sender: UserId,
+    /// By which client, where known: the result goes there.
+    pub client: Option<ClientId>,
+    /// Call-ID of the request, for In-Reply-To of the result.
+    pub call_id: String,
+    /// mcptt-info.
+    pub info: McInfo,
+    /// The operation element.
+    pub operation: GmopOperation,
+    /// Fingerprint of the bodies: tells a repetition from another request with the same transaction-id.
+    pub hash: u64,
+}
+
+/// What a member with an affiliation has to do with a temporary group.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Concern {
+    /// The clients by which the member is affiliated.
+    clients: BTreeSet<ClientId>,
+    /// The member's own constituent groups, in the order of the temporary group.
+    constituents: Vec<GroupId>,
+}
+
+/// Affiliated members of the constituents that are owned here, each once. Who is affiliated to the temporary group
+/// itself is concerned by every constituent of which he is a member.
+fn affiliated_members(
+    model: &Model,
+    temporary: &GroupId,
+    constituents: &[GroupId],
+) -> BTreeMap<UserId, Concern> {
+    let mut members: BTreeMap<UserId, Concern> = BTreeMap::new();
+    for constituent in constituents {
+        let Some(document) = model.group(Side::Gms, constituent.as_str()) else { continue };
+        let affiliated = model.affiliated_users(constituent.as_str());
+        for (user, clients) in affiliated.chain(model.affiliated_users(temporary.as_str())) {
+            if !document.members.contains_key(user) {
+                continue;
+            }
+            let concern = members.entry(user.clone()).or_default();
+            concern.clients.extend(clients.iter().cloned());
+            if concern.constituents.last() != Some(constituent) {
+                concern.constituents.push(constituent.clone());
+            }
+        }
+    }
+    members
+}
+
+/// Notes a request that is owed: as a fact, and as something to send.
+fn owe(
+    view: &mut View<'_>,
+    to: UserId,
+    clients: Vec<ClientId>,
+    notice: Notice,
+    changes: &mut Vec<Change>,
+    sends: &mut Vec<Send>,
+) {
+    let id = OwedRef(view.ids.number());
+    let until = view.now.plus(view.policy.owed_for);
+    changes.push(Change::Put(Fact::Owed(Owed { id, to, clients, notice, until })));
+    sends.push(Send::Owed(id));
+}
+
+/// The group that a request names in several places. Places that say nothing do not count; the others must agree.
+fn named(places: &[Option<&str>]) -> Result<Option<GroupId>, Refusal> {
+    let mut group: Option<GroupId> = None;
+    for text in places.iter().flatten().map(|text| text.trim()).filter(|text| !text.is_empty()) {
+        let id = read_group(text)?;
+        if group.as_ref().is_some_and(|known| *known != id) {
+            return Err(malformed(
+                "the request names different groups in group-id, list-service and mcptt-info",
+            ));
+        }
+        group = Some(id);
+    }
+    Ok(group)
+}
+
+/// A group identity from a document.
+fn read_group(text: &str) -> Result<GroupId, Refusal> {
+    if text.len() > GROUP_ID_OCTETS {
+        return Err(malformed("GMOP: a group identity is too long"));
+    }
+    uri::identity(text).map(GroupId::new).ok_or_else(|| malformed("GMOP: a group identity is not a URI"))
+}
+
+fn malformed(place: &str) -> Refusal {
+    Refusal::Malformed { place: place.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! Temporary group formation (group regroup) within an MC system: TS 23.280 10.2.4.1.
+//!
+//! ```text
+//!  group management client         GMS             MC service server     affiliated members
+//!    |-- 1 group regroup request -->|                      |                      |
+//!    |                              | 2 checks             |                      |
+//!    |                              | 3 store, mark        |                      |
+//!    |                              |-- 4 notify --------->|                      |
+//!    |                              |-- 5a notification ------------------------->|
+//!    |                              |<------------------------- 5b response ------|
+//!    |<-- 6 group regroup response -|                      |                      |
+//! ```
+//!
+//! 4 is [`Send::GroupChanged`]; 5a and 6 are owed ([`Fact::Owed`]), so a restart sends them; 5b is the answer to 5a and
+//! nothing waits for it.
+
+use super::repeat::{self, Asked};
+use super::{Ask, DISPLAY_NAME_OCTETS, affiliated_members, malformed, named, owe, read_group};
+use crate::documents::gmop::{GroupProposal, OperationKind};
+use crate::model::*;
+use crate::procedure::{GroupChange, Outcome, Over, Policy, Refusal, Send, View};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// TS 23.280 10.2.4.1 steps 1 to 6.
+///
+/// # Errors
+/// The first of the checks of step 2 that fails; nothing has changed then, and nobody else has heard of the request.
+pub fn request(view: &mut View<'_>, ask: Ask) -> Result<Outcome<Over>, Refusal> {
+    // Step 1. What was done before is not done twice.
+    if ask.operation.kind != OperationKind::GroupRegroupCreation {
+        return Err(Refusal::UnknownOperation);
+    }
+    let transaction_id = match repeat::look(view, &ask)? {
+        Asked::Again(outcome) => return Ok(outcome),
+        Asked::First(transaction_id) => transaction_id,
+    };
+
+    // Step 2.
+    let wanted = check(view, &ask)?;
+
+    // Step 3. The document and the marks appear together or not at all.
+    let id = wanted.proposed.clone().unwrap_or_else(|| choose_identity(view));
+    let document = temporary_group(view.policy, id, &wanted, &ask.sender);
+    let mark = Regrouped {
+        temporary: document.id.clone(),
+        requestor: ask.sender.clone(),
+        constituents: wanted.constituents.clone(),
+        priority: document.priority,
+    };
+    let own: Vec<GroupId> = wanted.own.iter().map(|group| group.id.clone()).collect();
+    let marks: Vec<_> = own.iter().map(|group| (group.clone(), mark.clone())).collect();
+    let mut outcome = Outcome::end(Vec::new(), vec![repeat::receipt(&ask)])
+        .logged(format!("{} formed temporary group {} of {own:?}", ask.sender, document.id));
+    outcome.changes.push(Change::Put(Fact::TemporaryGroup(Side::Gms, document.clone())));
+    outcome.changes.extend(
+        marks
+            .iter()
+            .map(|(group, mark)| Change::Put(Fact::Regrouped(Side::Gms, group.clone(), mark.clone()))),
+    );
+
+    // Step 4.
+    outcome.sends.push(Send::GroupChanged(GroupChange::Formed { document: document.clone(), marks }));
+
+    // Step 5a. Each affiliated member once, with the groups of his that are part of it now.
+    for (member, concern) in affiliated_members(view.model, &document.id, &own) {
+        let notice = Notice::Regrouped {
+            temporary: document.clone(),
+            constituents: concern.constituents,
+            transaction_id: transaction_id.clone(),
+            requestor: ask.sender.clone(),
+        };
+        let clients = concern.clients.into_iter().collect();
+        owe(view, member, clients, notice, &mut outcome.changes, &mut outcome.sends);
+    }
+
+    // Step 6.
+    let result = OperationResult {
+        operation: GmsOperation::Formation,
+        group: document.id.clone(),
+        transaction_id,
+        in_reply_to: ask.call_id.clone(),
+        document: Some(document),
+    };
+    repeat::finish(view, &ask, result, &mut outcome);
+    Ok(outcome)
+}
+
+/// What a request asks for, once it passed the checks.
+struct Wanted<'a> {
+    proposal: &'a GroupProposal,
+    /// The identity that the requester proposed.
+    proposed: Option<GroupId>,
+    /// Every constituent once, in the order of the request.
+    constituents: Vec<GroupId>,
+    /// Documents of those that are owned here.
+    own: Vec<Arc<GroupDocument>>,
+}
+
+/// TS 23.280 10.2.4.1 step 2: the checks, in this order; the first that fails decides.
+fn check<'a>(view: &View<'_>, ask: &'a Ask) -> Result<Wanted<'a>, Refusal> {
+    // The requester is a user of ours whose profile has <allow-regroup> (TS 24.484 8.3.2).
+    if !view.model.user(ask.sender.as_str()).is_some_and(|user| user.profile.allow_regroup) {
+        return Err(Refusal::NotAuthorised);
+    }
+
+    // The document is complete, and names at least two groups.
+    let proposal = ask.operation.group.as_ref().ok_or_else(|| malformed("GMOP: no group"))?;
+    if proposal.display_name.as_ref().is_some_and(|name| name.len() > DISPLAY_NAME_OCTETS) {
+        return Err(malformed("GMOP: display-name is too long"));
+    }
+    let constituents = constituents(view.policy, proposal)?;
+    let proposed = named(&[Some(&proposal.uri), ask.operation.group_id.as_deref()])?;
+
+    // The identity is ours to give, and free.
+    if let Some(id) = &proposed
+        && !(view.policy.is_own(id) && is_free(view, id.as_str()))
+    {
+        return Err(Refusal::GroupIdInUse(id.clone()));
+    }
+
+    // Each constituent of ours exists.
+    let (own, foreign): (Vec<_>, Vec<_>) = constituents.iter().partition(|group| view.policy.is_own(group));
+    let own = own
+        .into_iter()
+        .map(|group| view.model.group(Side::Gms, group.as_str()).ok_or(group))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|group| Refusal::GroupNotFound(group.clone()))?;
+
+    // The policy of each lets this user regroup it.
+    if !own
+        .iter()
+        .all(|group| group.rules.regroup.includes(&ask.sender, group.members.contains_key(&ask.sender)))
+    {
+        return Err(Refusal::NotAuthorised);
+    }
+
+    // None is itself a temporary group, none is part of one, none is out of use.
+    if let Some(group) = own.iter().find(|group| group.temporary.is_some()) {
+        return Err(Refusal::GroupIsTemporary(group.id.clone()));
+    }
+    if let Some(group) = own.iter().find(|group| view.model.regrouped(Side::Gms, group.id.as_str()).is_some())
+    {
+        return Err(Refusal::AlreadyRegrouped(group.id.clone()));
+    }
+    if own.iter().any(|group| group.disabled) {
+        return Err(Refusal::LocalPolicy { why: "a constituent group is disabled" });
+    }
+    if own.iter().any(|group| group.preconfigured_only) {
+        return Err(Refusal::LocalPolicy { why: "a constituent group is for preconfigured regroups only" });
+    }
+    if !own.is_empty() && common_services(&own).is_empty() {
+        return Err(Refusal::LocalPolicy { why: "the constituent groups have no service in common" });
+    }
+
+    // Each constituent of a partner system belongs to one with which regrouping is agreed.
+    foreign.into_iter().try_for_each(agreed)?;
+    let own = own.into_iter().cloned().collect();
+    Ok(Wanted { proposal, proposed, constituents, own })
+}
+
+/// Every constituent once, in the order of the request.
+fn constituents(policy: &Policy, proposal: &GroupProposal) -> Result<Vec<GroupId>, Refusal> {
+    let named = proposal.constituents.as_deref().ok_or_else(|| malformed("GMOP: no on-network-temporary"))?;
+    let mut seen = BTreeSet::new();
+    let mut constituents = Vec::new();
+    for text in named {
+        let group = read_group(text)?;
+        if seen.insert(group.clone()) {
+            constituents.push(group);
+        }
+    }
+    match constituents.len() {
+        0 | 1 => Err(Refusal::TooFewGroups),
+        count if count > policy.constituents_limit => {
+            Err(Refusal::TooManyGroups { limit: policy.constituents_limit })
+        }
+        _ => Ok(constituents),
+    }
+}
+
+/// Whether regrouping is agreed with the partner system that owns a group. No agreement can be configured: 10.2.4.1 is
+/// the procedure within one system.
+fn agreed(group: &GroupId) -> Result<(), Refusal> {
+    Err(Refusal::PartnerNotPermitted(group.clone()))
+}
+
+/// Whether no group, user or function has this identity.
+fn is_free(view: &View<'_>, id: &str) -> bool {
+    let functions = &view.policy.functions;
+    let mut functions = functions.participating.iter().chain(&functions.controlling).chain(&functions.gms);
+    view.model.group(Side::Gms, id).is_none()
+        && view.model.user(id).is_none()
+        && view.model.user_of(id).is_none()
+        && functions.all(|function| function.as_str() != id)
+}
+
+/// An identity for a group whose requester proposed none.
+fn choose_identity(view: &mut View<'_>) -> GroupId {
+    loop {
+        let id = format!("sip:tgi-{:016x}@{}", view.ids.number(), view.policy.domain);
+        if is_free(view, &id) {
+            return GroupId::new(id);
+        }
+    }
+}
+
+/// The document of the temporary group (TS 24.481 7.2.8). What the request leaves open comes from the constituents: it
+/// never lasts longer than one of them allows, protects what one of them protects, and its members may do in it what no
+/// constituent denies its own.
+fn temporary_group(policy: &Policy, id: GroupId, wanted: &Wanted<'_>, requestor: &UserId) -> GroupDocument {
+    let (own, proposal) = (&wanted.own, wanted.proposal);
+    let granted = |rule: fn(&GroupRules) -> &Who| {
+        let to_members = own.iter().all(|group| matches!(rule(&group.rules), Who::Members | Who::Anyone));
+        if to_members { Who::Members } else { Who::Nobody }
+    };
+    let abandons = own.iter().any(|group| group.on_acknowledgement_timeout == OnTimeout::Abandon);
+    GroupDocument {
+        id,
+        display_name: proposal.display_name.clone().unwrap_or_default(),
+        members: MemberList::default(),
+        prearranged: own.iter().any(|group| group.prearranged),
+        disabled: false,
+        preconfigured_only: false,
+        max_participants: None,
+        minimum_to_start: 0,
+        minimum_affiliated: None,
+        acknowledgement_timeout: own.iter().filter_map(|group| group.acknowledgement_timeout).max(),
+        on_acknowledgement_timeout: if abandons { OnTimeout::Abandon } else { OnTimeout::Proceed },
+        maximum_duration: own.iter().filter_map(|group| group.maximum_duration).min(),
+        hang_timer: own.iter().filter_map(|group| group.hang_timer).min(),
+        priority: proposal.priority,
+        protect_media: proposal.protect_media.unwrap_or_else(|| own.iter().any(|group| group.protect_media)),
+        protect_floor_control: proposal
+            .protect_floor_control
+            .unwrap_or_else(|| own.iter().any(|group| group.protect_floor_control)),
+        encodings: common_encodings(policy, own),
+        rules: GroupRules {
+            // A member of a constituent may call and join: a ruleset cannot say "member of a constituent", so the MC
+            // service server counts them as members of this group.
+            initiate: Who::Members,
+            join: Who::Members,
+            conference_state: granted(|rules| &rules.conference_state),
+            member_list: granted(|rules| &rules.member_list),
+            emergency_call: granted(|rules| &rules.emergency_call),
+            imminent_peril_call: granted(|rules| &rules.imminent_peril_call),
+            regroup: Who::Nobody,
+        },
+        services: common_services(own),
+        temporary: Some(Temporary {
+            constituents: wanted.constituents.clone(),
+            requestor: requestor.clone(),
+        }),
+        version: 1,
+    }
+}
+
+/// Services that every constituent has, in the order of the first.
+fn common_services<T: AsRef<GroupDocument>>(own: &[T]) -> Vec<Service> {
+    let Some((first, rest)) = own.split_first() else { return Vec::new() };
+    let everywhere = |service: &&Service| rest.iter().all(|group| group.as_ref().services.contains(service));
+    first.as_ref().services.iter().filter(everywhere).copied().collect()
+}
+
+/// Codecs that every constituent prefers which prefers any, in the order of the first; those of the configuration if
+/// there are none. Names of encodings have no case (RFC 4855 3).
+fn common_encodings(policy: &Policy, own: &[Arc<GroupDocument>]) -> Vec<String> {
+    let mut lists = own.iter().map(|group| &group.encodings).filter(|list| !list.is_empty());
+    let Some(first) = lists.next() else { return policy.default_encodings.clone() };
+    let rest: Vec<_> = lists.collect();
+    let everywhere =
+        |name: &&String| rest.iter().all(|list| list.iter().any(|other| other.eq_ignore_ascii_case(name)));
+    let common: Vec<String> = first.iter().filter(everywhere).cloned().collect();
+    if common.is_empty() { policy.default_encodings.clone() } else { common }
+}
