@@ -1,5 +1,6 @@
 //! A request on its way out.
 
+use super::writer::{Writer, size};
 use super::{Method, OutBody};
 use crate::sip::wire::Name;
 use bytes::Bytes;
@@ -42,9 +43,18 @@ impl Draft {
         self.headers.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str())
     }
 
-    /// The message with this Via value on top.
+    /// The message with this Via value on top. Content-Type and Content-Length come from the body, last.
     pub fn to_wire(&self, via: &str) -> Bytes {
-        let _ = via;
-        unimplemented!()
+        let body = self.body.as_ref();
+        let mut out = Writer::new(size(&self.headers, body) + self.uri.len() + via.len() + 32);
+        out.octets(self.method.text().as_bytes());
+        out.octets(b" ");
+        out.text(&self.uri);
+        out.octets(b" SIP/2.0\r\n");
+        out.header(Name::Via, via);
+        for (name, value) in &self.headers {
+            out.header(*name, value);
+        }
+        out.finish(body)
     }
 }

@@ -2,20 +2,29 @@
 //! room that knows rsip: it gives the vocabulary of what we generate (methods, status codes) and the second opinion
 //! in tests; what peers send is read by our own grammars.
 
+mod address;
+mod digest;
 mod draft;
+mod grammar;
+mod headers;
 mod method;
 mod reply;
 mod request;
 mod response;
 mod uri;
 pub mod values;
+mod via;
+mod writer;
 
+pub use address::NameAddr;
 pub use draft::Draft;
+pub use headers::Headers;
 pub use method::Method;
-pub use reply::Reply;
+pub use reply::{Reply, reason_phrase};
 pub use request::Request;
 pub use response::Response;
-pub use uri::{NameAddr, Uri};
+pub use uri::Uri;
+pub use via::Via;
 
 /// A header, URI or start line that cannot be read; becomes a 400 that names the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

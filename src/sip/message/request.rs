@@ -1,13 +1,17 @@
 //! A request as received.
 
-use super::{Malformed, Method, NameAddr, Uri, values};
-use crate::sip::wire::{self, Name};
-use bytes::Bytes;
+use super::uri::Parts;
+use super::values::is_date;
+use super::{Headers, Malformed, Uri};
+use crate::sip::wire::{self, Name, Start};
+use std::ops::Deref;
 
-/// A request with what every layer needs already read: method, Request-URI, top Via, From, To, Call-ID, CSeq.
+/// A request with what every layer needs already read: method, Request-URI, top Via, From, To, Call-ID, CSeq. Its
+/// headers are read through [`Headers`].
 #[derive(Clone, Debug)]
 pub struct Request {
-    wire: wire::Message,
+    headers: Headers,
+    uri: Uri,
 }
 
 impl Request {
@@ -15,95 +19,41 @@ impl Request {
     /// same method, one From, To, Call-ID, CSeq, valid URIs.
     ///
     /// # Errors
-    /// [`Malformed`]; the caller answers 400 with [`super::Reply::to_wire`].
+    /// [`Malformed`]; the caller answers 400 with [`super::Reply::to_wire_lenient`].
     pub fn read(wire: wire::Message) -> Result<Self, Malformed> {
-        Ok(Self { wire })
-    }
-
-    /// The message as received.
-    pub fn wire(&self) -> &wire::Message {
-        &self.wire
-    }
-
-    /// The method.
-    pub fn method(&self) -> Method {
-        unimplemented!()
+        let Start::Request { method, uri } = wire.start() else {
+            return Err(Malformed { place: "not a request" });
+        };
+        // RFC 3261 19.1.1: no headers in a Request-URI.
+        if Parts::read(uri).is_ok_and(|parts| parts.has_headers()) {
+            return Err(Malformed { place: "Request-URI with headers" });
+        }
+        let uri = Uri::parse(uri).map_err(|_| Malformed { place: "Request-URI cannot be read" })?;
+        let method = super::Method::read(method);
+        let headers = Headers::read(wire)?;
+        if headers.method() != method || !matches_token(&headers) {
+            return Err(Malformed { place: "CSeq method differs from the request line" });
+        }
+        if headers.wire().header(Name::Date).is_some_and(|date| !is_date(&date)) {
+            return Err(Malformed { place: Name::Date.unreadable() });
+        }
+        Ok(Self { headers, uri })
     }
 
     /// The Request-URI.
     pub fn uri(&self) -> &Uri {
-        unimplemented!()
+        &self.uri
     }
+}
 
-    /// Call-ID.
-    pub fn call_id(&self) -> &str {
-        unimplemented!()
-    }
+fn matches_token(headers: &Headers) -> bool {
+    matches!(headers.wire().start(), Start::Request { method, .. } if method == headers.method_token().as_bytes())
+}
 
-    /// CSeq number.
-    pub fn cseq(&self) -> u32 {
-        unimplemented!()
-    }
+impl Deref for Request {
+    type Target = Headers;
 
-    /// Topmost Via.
-    pub fn top_via(&self) -> &values::Via {
-        unimplemented!()
-    }
-
-    /// From tag; empty for an RFC 2543 peer.
-    pub fn from_tag(&self) -> &str {
-        unimplemented!()
-    }
-
-    /// To tag.
-    pub fn to_tag(&self) -> Option<&str> {
-        unimplemented!()
-    }
-
-    /// From.
-    pub fn from(&self) -> Result<NameAddr, Malformed> {
-        unimplemented!()
-    }
-
-    /// To.
-    pub fn to(&self) -> Result<NameAddr, Malformed> {
-        unimplemented!()
-    }
-
-    /// All contacts. `Contact: *` gives one NameAddr whose text is `*`.
-    pub fn contacts(&self) -> Result<Vec<NameAddr>, Malformed> {
-        unimplemented!()
-    }
-
-    /// All values of a list header of addresses (Route, Record-Route, Path, P-Asserted-Identity), in order.
-    pub fn addresses(&self, name: Name) -> Result<Vec<NameAddr>, Malformed> {
-        let _ = name;
-        unimplemented!()
-    }
-
-    /// First value of a header as text (octets that are not UTF-8 replaced), unfolded and trimmed.
-    pub fn text(&self, name: Name) -> Option<String> {
-        let _ = name;
-        unimplemented!()
-    }
-
-    /// All tokens of a comma list (Supported, Require, Allow...), trimmed, as written.
-    pub fn tokens(&self, name: Name) -> Vec<String> {
-        let _ = name;
-        unimplemented!()
-    }
-
-    /// A header that is one number of seconds or hops (Max-Forwards, Expires, Min-SE...); parameters ignored.
-    ///
-    /// # Errors
-    /// [`Malformed`] if it is there but not a number; a number over `u32::MAX` reads as `u32::MAX`.
-    pub fn number(&self, name: Name) -> Result<Option<u32>, Malformed> {
-        let _ = name;
-        unimplemented!()
-    }
-
-    /// The body.
-    pub fn body(&self) -> Bytes {
-        self.wire.body()
+    fn deref(&self) -> &Headers {
+        &self.headers
     }
 }

@@ -1,13 +1,15 @@
 //! A response as received.
 
-use super::{Malformed, Method};
-use crate::sip::wire;
+use super::{Headers, Malformed};
+use crate::sip::wire::{self, Start};
+use std::ops::Deref;
 
-/// A response with what every layer needs already read. Offers the same header readers as
-/// [`super::Request`] (shared code, `fn text`, `tokens`, `number`, `addresses`, `contacts`, `from`, `to`, `body`...).
+/// A response with what every layer needs already read. Its headers are read through [`Headers`], with the same
+/// readers as those of [`super::Request`].
 #[derive(Clone, Debug)]
 pub struct Response {
-    wire: wire::Message,
+    headers: Headers,
+    status: u16,
 }
 
 impl Response {
@@ -16,21 +18,30 @@ impl Response {
     /// # Errors
     /// [`Malformed`]; a broken response is dropped and counted.
     pub fn read(wire: wire::Message) -> Result<Self, Malformed> {
-        Ok(Self { wire })
+        let Start::Response { status, .. } = wire.start() else {
+            return Err(Malformed { place: "not a response" });
+        };
+        Ok(Self { headers: Headers::read(wire)?, status })
     }
 
-    /// The message as received.
-    pub fn wire(&self) -> &wire::Message {
-        &self.wire
-    }
-
-    /// Status code.
+    /// Status code, 100 to 699.
     pub fn status(&self) -> u16 {
-        unimplemented!()
+        self.status
     }
 
-    /// Method of the CSeq header.
-    pub fn method(&self) -> Method {
-        unimplemented!()
+    /// Reason phrase as received (octets that are not UTF-8 replaced), may be empty.
+    pub fn reason(&self) -> String {
+        match self.wire().start() {
+            Start::Response { reason, .. } => String::from_utf8_lossy(reason).into_owned(),
+            Start::Request { .. } => String::new(),
+        }
+    }
+}
+
+impl Deref for Response {
+    type Target = Headers;
+
+    fn deref(&self) -> &Headers {
+        &self.headers
     }
 }

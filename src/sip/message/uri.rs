@@ -1,11 +1,175 @@
-//! URIs (RFC 3261 19.1, RFC 3966) and name-addr.
+//! URIs (RFC 3261 19.1, RFC 3966).
 
 use super::Malformed;
+use super::grammar::{Parsed, escapes_are_whole, fail, host, ip, port};
+use crate::sip::wire::octet::{is_password, is_unreserved, is_uri_headers, is_uri_parameter, is_user};
+use nom::bytes::complete::{take_while, take_while1};
+use nom::character::complete::char;
+use nom::combinator::{opt, recognize};
+use nom::multi::many0_count;
+use nom::sequence::{preceded, terminated};
+use nom::{Offset, Parser};
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
 
 /// A `sip:`, `sips:` or `tel:` URI, or one of another scheme kept as it is.
 #[derive(Clone, Debug)]
 pub struct Uri {
     text: String,
+    scheme: Cow<'static, str>,
+    kind: Kind,
+    user: Option<Span>,
+    password: Option<Span>,
+    host: Span,
+    port: Option<u16>,
+    params: Span,
+    headers: Span,
+}
+
+/// Offsets into the text, from inclusive, to exclusive.
+type Span = (u32, u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Sip,
+    Tel,
+    Other,
+}
+
+/// A URI taken apart without copying.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts<'a> {
+    scheme: &'a [u8],
+    kind: Kind,
+    user: Option<&'a [u8]>,
+    password: Option<&'a [u8]>,
+    host: &'a [u8],
+    port: Option<u16>,
+    params: &'a [u8],
+    headers: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    /// Reads all of `text` as one URI.
+    pub(super) fn read(text: &'a [u8]) -> Result<Self, Malformed> {
+        let (rest, scheme) = terminated(take_while1(is_scheme), char(':'))
+            .parse(text)
+            .map_err(|_: nom::Err<()>| BAD_SCHEME)?;
+        if !scheme.first().is_some_and(u8::is_ascii_alphabetic) || u32::try_from(text.len()).is_err() {
+            return Err(BAD_SCHEME);
+        }
+        let mut parts = Parts {
+            scheme,
+            kind: Kind::Other,
+            user: None,
+            password: None,
+            host: &[],
+            port: None,
+            params: &[],
+            headers: &[],
+        };
+        if scheme.eq_ignore_ascii_case(b"sip") || scheme.eq_ignore_ascii_case(b"sips") {
+            parts.kind = Kind::Sip;
+            parts.sip(rest)?;
+        } else if scheme.eq_ignore_ascii_case(b"tel") {
+            parts.kind = Kind::Tel;
+            parts.tel(rest)?;
+        } else if rest.is_empty()
+            || !rest.iter().all(|o| (0x21..0x7f).contains(o) && !matches!(o, b'<' | b'>' | b'"'))
+        {
+            return Err(Malformed { place: "URI holds characters that no URI may hold" });
+        }
+        Ok(parts)
+    }
+
+    /// RFC 3261 25.1 `SIP-URI` after the scheme.
+    fn sip(&mut self, text: &'a [u8]) -> Result<(), Malformed> {
+        let mut rest = text;
+        if let Ok((after, (user, password))) = user_info(text) {
+            if !escapes_are_whole(user) || !password.is_none_or(escapes_are_whole) {
+                return Err(Malformed { place: "URI user has a broken escape" });
+            }
+            (self.user, self.password, rest) = (Some(user), password, after);
+        }
+        let (rest, host) = host(rest).map_err(|_| Malformed { place: "URI host" })?;
+        let (rest, port) = opt(preceded(char(':'), port)).parse(rest).map_err(|_| BAD_PORT)?;
+        let (rest, params) = parameters(rest).map_err(|_| BAD_PARAMETER)?;
+        let (rest, headers) = opt(preceded(char('?'), take_while1(is_uri_headers)))
+            .parse(rest)
+            .map_err(|_: nom::Err<()>| BAD_HEADERS)?;
+        let headers = headers.unwrap_or_default();
+        match rest.first() {
+            None => {}
+            Some(b':') => return Err(BAD_PORT),
+            Some(b'?') => return Err(BAD_HEADERS),
+            Some(b';') => return Err(BAD_PARAMETER),
+            Some(_) => return Err(Malformed { place: "URI host" }),
+        }
+        if !escapes_are_whole(params) {
+            return Err(BAD_PARAMETER);
+        }
+        if !escapes_are_whole(headers) {
+            return Err(BAD_HEADERS);
+        }
+        (self.host, self.port, self.params, self.headers) = (host, port, params, headers);
+        Ok(())
+    }
+
+    /// RFC 3966 3 after the scheme; the number stands where other URIs have the host.
+    fn tel(&mut self, text: &'a [u8]) -> Result<(), Malformed> {
+        let (rest, number) = telephone_number(text).map_err(|_| Malformed { place: "tel URI number" })?;
+        let (rest, params) = parameters(rest).map_err(|_| BAD_PARAMETER)?;
+        if !rest.is_empty() || !escapes_are_whole(params) {
+            return Err(BAD_PARAMETER);
+        }
+        (self.host, self.params) = (number, params);
+        Ok(())
+    }
+
+    /// Whether it is a `sip` or `sips` URI with headers (`?Subject=...`).
+    pub(super) fn has_headers(&self) -> bool {
+        !self.headers.is_empty()
+    }
+}
+
+const BAD_SCHEME: Malformed = Malformed { place: "URI scheme" };
+const BAD_PORT: Malformed = Malformed { place: "URI port" };
+const BAD_PARAMETER: Malformed = Malformed { place: "URI parameter" };
+const BAD_HEADERS: Malformed = Malformed { place: "URI headers" };
+
+fn is_scheme(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.')
+}
+
+/// `user [ ":" password ] "@"`.
+fn user_info(input: &[u8]) -> Parsed<'_, (&[u8], Option<&[u8]>)> {
+    let password = opt(preceded(char(':'), take_while(is_password)));
+    terminated((take_while1(is_user), password), char('@')).parse(input)
+}
+
+/// `*( ";" pname [ "=" pvalue ] )`, from the first semicolon to the end of the last value.
+fn parameters(input: &[u8]) -> Parsed<'_, &[u8]> {
+    recognize(many0_count(preceded(char(';'), take_while1(is_uri_parameter)))).parse(input)
+}
+
+/// Digits with visual separators, after `+` for a global number; local numbers may hold `*`, `#` and A to F.
+fn telephone_number(input: &[u8]) -> Parsed<'_, &[u8]> {
+    let (rest, number) = match input {
+        [b'+', ..] => {
+            recognize((char('+'), take_while1(|o: u8| o.is_ascii_digit() || is_visual(o)))).parse(input)
+        }
+        _ => take_while1(|o: u8| o.is_ascii_hexdigit() || matches!(o, b'*' | b'#') || is_visual(o))
+            .parse(input),
+    }?;
+    if number.iter().skip(usize::from(number.starts_with(b"+"))).all(|o| is_visual(*o)) {
+        return fail();
+    }
+    Ok((rest, number))
+}
+
+fn is_visual(octet: u8) -> bool {
+    matches!(octet, b'-' | b'.' | b'(' | b')')
 }
 
 impl Uri {
@@ -14,8 +178,41 @@ impl Uri {
     /// # Errors
     /// [`Malformed`] if it breaks the grammar of its scheme.
     pub fn parse(text: &[u8]) -> Result<Self, Malformed> {
-        let _ = text;
-        unimplemented!()
+        let parts = Parts::read(text)?;
+        let owned = str::from_utf8(text).map_err(|_| Malformed { place: "URI is not ASCII" })?.to_owned();
+        let span = |part: &[u8]| {
+            if part.is_empty() {
+                return (0, 0);
+            }
+            let from = text.offset(part) as u32;
+            (from, from + part.len() as u32)
+        };
+        Ok(Self {
+            scheme: scheme_name(parts.scheme),
+            kind: parts.kind,
+            user: parts.user.map(span),
+            password: parts.password.map(span),
+            host: span(parts.host),
+            port: parts.port,
+            params: span(parts.params),
+            headers: span(parts.headers),
+            text: owned,
+        })
+    }
+
+    /// Stands for "all contacts" (RFC 3261 10.2.2), where a URI would stand; equals no other.
+    pub(super) fn star() -> Self {
+        Self {
+            text: "*".to_owned(),
+            scheme: Cow::Borrowed(""),
+            kind: Kind::Other,
+            user: None,
+            password: None,
+            host: (0, 0),
+            port: None,
+            params: (0, 0),
+            headers: (0, 0),
+        }
     }
 
     /// The URI as it was written.
@@ -25,79 +222,231 @@ impl Uri {
 
     /// Scheme in lower case: `sip`, `sips`, `tel`, `urn`...
     pub fn scheme(&self) -> &str {
-        unimplemented!()
+        &self.scheme
+    }
+
+    /// Whether this is a `sip` or `sips` URI.
+    pub fn is_sip(&self) -> bool {
+        self.kind == Kind::Sip
     }
 
     /// User part, still escaped, without password. `None` for schemes other than sip and sips.
     pub fn user(&self) -> Option<&str> {
-        unimplemented!()
+        self.user.map(|span| self.slice(span))
     }
 
-    /// Host, IPv6 with brackets; as written.
+    /// Password, still escaped.
+    pub fn password(&self) -> Option<&str> {
+        self.password.map(|span| self.slice(span))
+    }
+
+    /// Host, IPv6 with brackets; as written. Of a `tel` URI its number; empty for other schemes.
     pub fn host(&self) -> &str {
-        unimplemented!()
+        self.slice(self.host)
+    }
+
+    /// The host as an address, if it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        ip(self.host().as_bytes())
     }
 
     /// Port, if written.
     pub fn port(&self) -> Option<u16> {
-        unimplemented!()
+        self.port
     }
 
     /// A URI parameter: `Some("")` for one without value. Name case-insensitive.
     pub fn param(&self, name: &str) -> Option<&str> {
-        let _ = name;
-        unimplemented!()
+        self.params().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.unwrap_or(""))
+    }
+
+    /// All URI parameters in order, still escaped; `None` value: no `=`.
+    pub fn params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.slice(self.params).split(';').skip(1).map(|param| match param.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (param, None),
+        })
+    }
+
+    /// All headers of the URI (`?Subject=x&Priority=urgent`) in order, still escaped.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let headers = self.slice(self.headers).split('&').filter(|header| !header.is_empty());
+        headers.map(|header| header.split_once('=').unwrap_or((header, "")))
     }
 
     /// What identifies the party behind this URI: scheme, user and host in canonical form (lower-case scheme and
-    /// host, needless escapes removed, no port 5060, no parameters, no headers, no password; a `tel:` number without
-    /// visual separators). The key of users, groups and PSIs.
+    /// host, needless escapes removed, no default port, no parameters, no headers, no password; a `tel:` number
+    /// without visual separators, a local one with its `phone-context`). The key of users, groups and PSIs.
     pub fn identity(&self) -> String {
-        unimplemented!()
+        let mut out = String::with_capacity(self.text.len());
+        out.push_str(&self.scheme);
+        out.push(':');
+        match self.kind {
+            Kind::Sip => {
+                if let Some(user) = self.user() {
+                    push_canonical(&mut out, user);
+                    out.push('@');
+                }
+                push_host(&mut out, self.host());
+                let usual = if self.scheme == "sips" { 5061 } else { 5060 };
+                if let Some(port) = self.port.filter(|port| *port != usual) {
+                    out.push(':');
+                    out.push_str(&port.to_string());
+                }
+            }
+            Kind::Tel => {
+                push_number(&mut out, self.host());
+                if let Some(context) = self.param("phone-context").filter(|_| !self.host().starts_with('+')) {
+                    out.push_str(";phone-context=");
+                    out.push_str(&phone_context(context));
+                }
+            }
+            Kind::Other => {
+                let rest = self.text.get(self.scheme.len() + 1..).unwrap_or_default();
+                // RFC 8141 3.1: the namespace identifier is case-insensitive, the rest is not.
+                match rest.split_once(':').filter(|_| self.scheme == "urn") {
+                    Some((namespace, rest)) => {
+                        out.push_str(&namespace.to_ascii_lowercase());
+                        out.push(':');
+                        out.push_str(rest);
+                    }
+                    None => out.push_str(rest),
+                }
+            }
+        }
+        out
     }
 
     /// Equality of RFC 3261 19.1.4 (and RFC 3966 4 for `tel:`).
     pub fn equivalent(&self, other: &Self) -> bool {
-        let _ = other;
-        unimplemented!()
+        self.scheme == other.scheme
+            && match self.kind {
+                Kind::Sip => self.sip_equivalent(other),
+                Kind::Tel => self.tel_equivalent(other),
+                Kind::Other => self.identity() == other.identity(),
+            }
+    }
+
+    fn sip_equivalent(&self, other: &Self) -> bool {
+        // Parameters that must be absent from both or the same in both, even at their default.
+        const TELLING: [&str; 5] = ["transport", "user", "ttl", "method", "maddr"];
+        let canonical_host = |uri: &Self| {
+            let mut host = String::new();
+            push_host(&mut host, uri.host());
+            host
+        };
+        self.user().map(canonical) == other.user().map(canonical)
+            && self.password().map(canonical) == other.password().map(canonical)
+            && self.port == other.port
+            && canonical_host(self) == canonical_host(other)
+            && self.params().all(|(name, value)| other.has_same_or_no(name, value))
+            && other.params().all(|(name, value)| self.has_same_or_no(name, value))
+            && TELLING.iter().all(|name| self.param(name).is_some() == other.param(name).is_some())
+            && self.canonical_headers() == other.canonical_headers()
+    }
+
+    /// Whether this URI lacks the parameter or has it with this value.
+    fn has_same_or_no(&self, name: &str, value: Option<&str>) -> bool {
+        self.param(name)
+            .is_none_or(|own| canonical(own).eq_ignore_ascii_case(&canonical(value.unwrap_or(""))))
+    }
+
+    fn canonical_headers(&self) -> Vec<(String, String)> {
+        let mut headers: Vec<_> = self
+            .headers()
+            .map(|(name, value)| (canonical(name).to_ascii_lowercase(), canonical(value)))
+            .collect();
+        headers.sort();
+        headers
+    }
+
+    fn tel_equivalent(&self, other: &Self) -> bool {
+        let number = |uri: &Self| {
+            let mut number = String::new();
+            push_number(&mut number, uri.host());
+            number
+        };
+        let params = |uri: &Self| {
+            let mut params: Vec<_> = uri
+                .params()
+                .map(|(name, value)| {
+                    let (name, value) = (name.to_ascii_lowercase(), value.unwrap_or(""));
+                    let value = match name.as_str() {
+                        "ext" => value.chars().filter(|c| !is_visual(*c as u8)).collect(),
+                        "phone-context" => phone_context(value),
+                        _ => canonical(value).to_ascii_lowercase(),
+                    };
+                    (name, value)
+                })
+                .collect();
+            params.sort();
+            params
+        };
+        number(self) == number(other) && params(self) == params(other)
+    }
+
+    fn slice(&self, span: Span) -> &str {
+        self.text.get(span.0 as usize..span.1 as usize).unwrap_or_default()
     }
 }
 
-/// `"Display" <uri>;params` (From, To, Contact, Route, P-Asserted-Identity...).
-#[derive(Clone, Debug)]
-pub struct NameAddr {
-    /// Display name with its quotes taken off and escapes resolved.
-    pub display: Option<String>,
-    /// The URI.
-    pub uri: Uri,
-    /// Header parameters in order, names in lower case, quoted values unquoted; `None` value: no `=`.
-    pub params: Vec<(String, Option<String>)>,
-    /// The whole value as written.
-    pub text: String,
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
-impl NameAddr {
-    /// Reads exactly one name-addr or addr-spec with parameters.
-    ///
-    /// # Errors
-    /// [`Malformed`] if it breaks RFC 3261 25.1.
-    pub fn parse(text: &[u8]) -> Result<Self, Malformed> {
-        let _ = text;
-        unimplemented!()
+/// Scheme names in use are not copied.
+fn scheme_name(written: &[u8]) -> Cow<'static, str> {
+    const KNOWN: [&str; 6] = ["sip", "tel", "sips", "urn", "http", "https"];
+    match KNOWN.iter().find(|known| written.eq_ignore_ascii_case(known.as_bytes())) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(String::from_utf8_lossy(written).to_ascii_lowercase()),
     }
+}
 
-    /// Reads a comma list of them.
-    ///
-    /// # Errors
-    /// As [`Self::parse`].
-    pub fn parse_list(text: &[u8]) -> Result<Vec<Self>, Malformed> {
-        let _ = text;
-        unimplemented!()
-    }
+fn canonical(escaped: &str) -> String {
+    let mut out = String::with_capacity(escaped.len());
+    push_canonical(&mut out, escaped);
+    out
+}
 
-    /// A header parameter; `Some("")` for one without value.
-    pub fn param(&self, name: &str) -> Option<&str> {
-        let _ = name;
-        unimplemented!()
+/// Escapes of unreserved characters resolved, all others with upper-case digits (RFC 3261 19.1.4).
+fn push_canonical(out: &mut String, escaped: &str) {
+    let mut pieces = escaped.split('%');
+    out.push_str(pieces.next().unwrap_or(""));
+    for piece in pieces {
+        let (digits, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
+        match u8::from_str_radix(digits, 16) {
+            Ok(octet) if is_unreserved(octet) => out.push(char::from(octet)),
+            _ => {
+                out.push('%');
+                out.push_str(&digits.to_ascii_uppercase());
+            }
+        }
+        out.push_str(rest);
     }
+}
+
+/// Host in lower case, IPv6 in its shortest form, without the dot of an absolute name.
+fn push_host(out: &mut String, host: &str) {
+    match ip(host.as_bytes()) {
+        Some(IpAddr::V6(address)) => out.push_str(&format!("[{address}]")),
+        _ => out.push_str(&host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()),
+    }
+}
+
+fn push_number(out: &mut String, number: &str) {
+    out.extend(number.chars().filter(|c| !is_visual(*c as u8)).map(|c| c.to_ascii_lowercase()));
+}
+
+/// A `phone-context`: a global number or a domain name (RFC 3966 5.1.5).
+fn phone_context(value: &str) -> String {
+    let mut out = String::new();
+    if value.starts_with('+') {
+        push_number(&mut out, value);
+    } else {
+        push_host(&mut out, value);
+    }
+    out
 }

@@ -1,35 +1,15 @@
 //! Header values beyond addresses.
 
 use super::Malformed;
-use std::net::IpAddr;
+use super::grammar::{Parsed, Value, elements, end, number, parameters, quoted, space, unquoted, word};
+use crate::sip::wire::Name;
+use nom::Parser;
+use nom::bytes::complete::{take_while_m_n, take_while1};
+use std::fmt;
 
-/// One Via value (RFC 3261 20.42, RFC 3581).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Via {
-    /// `UDP`, `TCP`, `TLS`..., upper case.
-    pub transport: String,
-    /// sent-by host, lower case, IPv6 with brackets.
-    pub host: String,
-    /// sent-by port, if written.
-    pub port: Option<u16>,
-    /// `branch`.
-    pub branch: Option<String>,
-    /// `received`.
-    pub received: Option<IpAddr>,
-    /// `rport`: `Some(None)` if present without value.
-    pub rport: Option<Option<u16>>,
-}
-
-impl Via {
-    /// Reads the first value of a Via line.
-    ///
-    /// # Errors
-    /// [`Malformed`] if it breaks the grammar.
-    pub fn parse_first(line: &[u8]) -> Result<Self, Malformed> {
-        let _ = line;
-        unimplemented!()
-    }
-}
+pub use super::digest::Digest;
+pub use super::grammar::quote;
+pub use super::via::Via;
 
 /// `Event` or one of `Allow-Events` (RFC 6665 8.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +18,40 @@ pub struct Event {
     pub package: String,
     /// `id` parameter.
     pub id: Option<String>,
+}
+
+impl Event {
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it breaks the grammar.
+    pub fn parse(value: &[u8]) -> Result<Self, Malformed> {
+        let mut event = Self { package: String::new(), id: None };
+        let (_, (package, ())) = whole(
+            value,
+            (word, |rest| {
+                parameters(rest, |name, value| {
+                    if name.eq_ignore_ascii_case(b"id") {
+                        event.id = Some(value.text().into_owned());
+                    }
+                    Some(())
+                })
+            }),
+        )
+        .map_err(|_| unreadable(Name::Event))?;
+        event.package = package.to_owned();
+        Ok(event)
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.package)?;
+        match &self.id {
+            Some(id) => write!(f, ";id={id}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// `Subscription-State` (RFC 6665 8.2.3).
@@ -53,6 +67,50 @@ pub struct SubscriptionState {
     pub retry_after: Option<u32>,
 }
 
+impl SubscriptionState {
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it breaks the grammar.
+    pub fn parse(value: &[u8]) -> Result<Self, Malformed> {
+        let mut read = Self { state: String::new(), reason: None, expires: None, retry_after: None };
+        let (_, (state, ())) = whole(
+            value,
+            (word, |rest| {
+                parameters(rest, |name, value| {
+                    if name.eq_ignore_ascii_case(b"reason") {
+                        read.reason = Some(value.text().into_owned());
+                    } else if name.eq_ignore_ascii_case(b"expires") {
+                        read.expires = Some(seconds(value)?);
+                    } else if name.eq_ignore_ascii_case(b"retry-after") {
+                        read.retry_after = Some(seconds(value)?);
+                    }
+                    Some(())
+                })
+            }),
+        )
+        .map_err(|_| unreadable(Name::SubscriptionState))?;
+        read.state = state.to_ascii_lowercase();
+        Ok(read)
+    }
+}
+
+impl fmt::Display for SubscriptionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.state)?;
+        if let Some(reason) = &self.reason {
+            write!(f, ";reason={reason}")?;
+        }
+        if let Some(expires) = self.expires {
+            write!(f, ";expires={expires}")?;
+        }
+        if let Some(retry_after) = self.retry_after {
+            write!(f, ";retry-after={retry_after}")?;
+        }
+        Ok(())
+    }
+}
+
 /// `Session-Expires` (RFC 4028 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionExpires {
@@ -60,6 +118,47 @@ pub struct SessionExpires {
     pub interval: u32,
     /// `refresher`: `Some(true)` for uac, `Some(false)` for uas.
     pub refresher_uac: Option<bool>,
+}
+
+impl SessionExpires {
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it breaks the grammar.
+    pub fn parse(value: &[u8]) -> Result<Self, Malformed> {
+        let mut refresher_uac = None;
+        let (_, (interval, ())) = whole(
+            value,
+            (number, |rest| {
+                parameters(rest, |name, value| {
+                    if name.eq_ignore_ascii_case(b"refresher") {
+                        let role = value.plain()?;
+                        refresher_uac = Some(if role.eq_ignore_ascii_case(b"uac") {
+                            true
+                        } else if role.eq_ignore_ascii_case(b"uas") {
+                            false
+                        } else {
+                            return None;
+                        });
+                    }
+                    Some(())
+                })
+            }),
+        )
+        .map_err(|_| unreadable(Name::SessionExpires))?;
+        Ok(Self { interval, refresher_uac })
+    }
+}
+
+impl fmt::Display for SessionExpires {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.interval)?;
+        match self.refresher_uac {
+            Some(true) => f.write_str(";refresher=uac"),
+            Some(false) => f.write_str(";refresher=uas"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// `RAck` (RFC 3262 7.2).
@@ -73,6 +172,24 @@ pub struct RAck {
     pub method: String,
 }
 
+impl RAck {
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it breaks the grammar.
+    pub fn parse(value: &[u8]) -> Result<Self, Malformed> {
+        let (_, (rseq, _, cseq, _, method)) =
+            whole(value, (number, gap, number, gap, word)).map_err(|_| unreadable(Name::RAck))?;
+        Ok(Self { rseq, cseq, method: method.to_owned() })
+    }
+}
+
+impl fmt::Display for RAck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.rseq, self.cseq, self.method)
+    }
+}
+
 /// One `Warning` value (RFC 3261 20.43).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
@@ -84,9 +201,74 @@ pub struct Warning {
     pub text: String,
 }
 
-/// Credentials or challenge of Digest (RFC 7616, RFC 2617), parameters unquoted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Digest {
-    /// Parameters in order, names in lower case.
-    pub params: Vec<(String, String)>,
+impl Warning {
+    /// Reads a comma list of values.
+    ///
+    /// # Errors
+    /// [`Malformed`] if one of them breaks the grammar.
+    pub fn parse_list(list: &[u8]) -> Result<Vec<Self>, Malformed> {
+        elements(list).map(Self::parse).collect()
+    }
+
+    /// Reads one value.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it breaks the grammar.
+    pub fn parse(value: &[u8]) -> Result<Self, Malformed> {
+        let digits = take_while_m_n(3, 3, |o: u8| o.is_ascii_digit());
+        // A host with port or a pseudonym; what else peers write there is only shown.
+        let agent = take_while1(|o: u8| o.is_ascii_graphic() && o != b'"');
+        let (_, (_, code, _, agent, _, text)) =
+            whole(value, (space, digits, gap, agent, gap, quoted)).map_err(|_| unreadable(Name::Warning))?;
+        let code = number(code).map_err(|_| unreadable(Name::Warning))?.1 as u16;
+        let agent = String::from_utf8_lossy(agent).into_owned();
+        Ok(Self { code, agent, text: unquoted(text).into_owned() })
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:03} {} {}", self.code, self.agent, quote(&self.text))
+    }
+}
+
+/// Whether this is a `SIP-date` (RFC 3261 20.17): `Sat, 13 Nov 2010 23:29:00 GMT` and no other zone.
+pub(super) fn is_date(value: &[u8]) -> bool {
+    const DAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
+    const MONTHS: [&[u8]; 12] =
+        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+    let among = |from: usize, names: &[&[u8]]| {
+        let word = value.get(from..from + 3).unwrap_or_default();
+        names.iter().any(|name| name.eq_ignore_ascii_case(word))
+    };
+    // 9 stands for any digit, what stands for a letter was looked at above.
+    const SHAPE: &[u8] = b"aaa, 99 aaa 9999 99:99:99 GMT";
+    let fits = |(octet, shape): (&u8, &u8)| match shape {
+        b'9' => octet.is_ascii_digit(),
+        b'a' => octet.is_ascii_alphabetic(),
+        _ => octet.eq_ignore_ascii_case(shape),
+    };
+    value.len() == SHAPE.len() && value.iter().zip(SHAPE).all(fits) && among(0, &DAYS) && among(8, &MONTHS)
+}
+
+/// A whole value: nothing but white space may follow.
+fn whole<'a, T>(value: &'a [u8], mut parser: impl Parser<&'a [u8], Output = T, Error = ()>) -> Parsed<'a, T> {
+    let (rest, read) = parser.parse(value)?;
+    let (rest, ()) = end(rest)?;
+    Ok((rest, read))
+}
+
+/// White space that must be there.
+fn gap(input: &[u8]) -> Parsed<'_, &[u8]> {
+    take_while1(crate::sip::wire::octet::is_space).parse(input)
+}
+
+/// delta-seconds of a parameter.
+fn seconds(value: Value<'_>) -> Option<u32> {
+    let (rest, seconds) = number(value.plain()?).ok()?;
+    rest.is_empty().then_some(seconds)
+}
+
+fn unreadable(name: Name) -> Malformed {
+    Malformed { place: name.unreadable() }
 }

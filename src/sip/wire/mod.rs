@@ -1,7 +1,9 @@
 //! Bytes to one message: framing, header lines, folding, short names, limits. Lazy: one pass finds where things are,
 //! values are read when somebody asks (`sip::message`).
 
+mod lines;
 mod name;
+pub mod octet;
 mod scan;
 pub mod stream;
 
@@ -11,7 +13,7 @@ pub use scan::{Message, Start, datagram, message};
 /// Why bytes did not become a message.
 #[derive(Clone, Debug)]
 pub enum Rejected {
-    /// Broken, but Via, From, To, Call-ID and CSeq could be read, so the sender can be told (a request only).
+    /// Broken, but a Via and a CSeq could be read, so the sender can be told (a request other than ACK only).
     Answerable {
         /// What could be read.
         message: Box<Message>,

@@ -1,5 +1,71 @@
 //! Header names.
 
+/// Slots of the look-up table; a power of two, at least twice the number of names.
+const SLOTS: usize = 256;
+
+/// Position in [`Name::ALL`], or [`FREE`].
+const TABLE: [u8; SLOTS] = table();
+const FREE: u8 = u8::MAX;
+const SHORT: [u8; 32] = short_forms();
+
+impl Name {
+    /// The name spelled so; case does not matter, compact forms count.
+    pub fn read(spelling: &[u8]) -> Self {
+        if let [letter] = spelling {
+            let known = letter.is_ascii_alphabetic().then(|| SHORT[usize::from(letter & 31)]);
+            return known.and_then(|at| Self::ALL.get(usize::from(at))).copied().unwrap_or(Self::Other);
+        }
+        let mut slot = slot(spelling);
+        while let Some(name) = Self::ALL.get(usize::from(TABLE[slot])) {
+            let text = name.text().as_bytes();
+            if text == spelling || text.eq_ignore_ascii_case(spelling) {
+                return *name;
+            }
+            slot = (slot + 1) % SLOTS;
+        }
+        Self::Other
+    }
+}
+
+/// Where a spelling is looked for first: length and three letters without their case tell nearly all names apart.
+const fn slot(spelling: &[u8]) -> usize {
+    let length = spelling.len();
+    if length == 0 {
+        return 0;
+    }
+    let (first, middle, last) = (spelling[0] | 32, spelling[length / 2] | 32, spelling[length - 1] | 32);
+    let mixed = length * 253 + first as usize * 30 + last as usize * 16 + middle as usize * 93;
+    (mixed ^ (mixed >> 7)) % SLOTS
+}
+
+const fn table() -> [u8; SLOTS] {
+    assert!(Name::ALL.len() * 2 < SLOTS);
+    let mut table = [FREE; SLOTS];
+    let mut at = 0;
+    while at < Name::ALL.len() {
+        let mut slot = slot(Name::ALL[at].text().as_bytes());
+        while table[slot] != FREE {
+            slot = (slot + 1) % SLOTS;
+        }
+        table[slot] = at as u8;
+        at += 1;
+    }
+    table
+}
+
+const fn short_forms() -> [u8; 32] {
+    let mut forms = [FREE; 32];
+    let mut at = 0;
+    while at < Name::ALL.len() {
+        if let Some(letter) = Name::ALL[at].short() {
+            assert!(forms[(letter & 31) as usize] == FREE);
+            forms[(letter & 31) as usize] = at as u8;
+        }
+        at += 1;
+    }
+    forms
+}
+
 macro_rules! names {
     ($($variant:ident $text:literal $short:literal,)*) => {
         /// A header name this server has a use for; anything else is `Other` and kept by its spelling.
@@ -19,6 +85,14 @@ macro_rules! names {
                 match self {
                     $(Self::$variant => $text,)*
                     Self::Other => "",
+                }
+            }
+
+            /// What the log and the reason phrase say of a header with this name that cannot be read.
+            pub const fn unreadable(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($text, " cannot be read"),)*
+                    Self::Other => "header cannot be read",
                 }
             }
 
@@ -111,4 +185,30 @@ names! {
     Replaces "Replaces" b"",
     Join "Join" b"",
     HistoryInfo "History-Info" b"",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_found_in_any_case_and_by_its_compact_form() {
+        for name in Name::ALL {
+            assert_eq!(Name::read(name.text().as_bytes()), *name);
+            assert_eq!(Name::read(name.text().to_ascii_lowercase().as_bytes()), *name);
+            assert_eq!(Name::read(name.text().to_ascii_uppercase().as_bytes()), *name);
+            if let Some(letter) = name.short() {
+                assert_eq!(Name::read(&[letter]), *name);
+                assert_eq!(Name::read(&[letter.to_ascii_uppercase()]), *name);
+            }
+        }
+    }
+
+    #[test]
+    fn anything_else_is_other() {
+        for text in ["", "z", "-", "Vi", "Viaa", "Fron", "X-Via", "Call_ID", "Content-Lengtj", "\u{1}"] {
+            assert_eq!(Name::read(text.as_bytes()), Name::Other, "{text}");
+        }
+        assert_eq!(Name::read(&[b'x'; 70_000]), Name::Other);
+    }
 }

@@ -1,8 +1,11 @@
 //! The scanner.
 
+use super::lines::{self, Trim};
+use super::octet::{is_space, is_token};
 use super::{Name, Rejected};
 use crate::config::Limits;
 use bytes::Bytes;
+use memchr::memchr;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
@@ -15,19 +18,21 @@ pub struct Message {
     body: u32,
 }
 
+/// Offsets into the message, from inclusive, to exclusive.
+type Span = (u32, u32);
+
 #[derive(Clone, Copy, Debug)]
-struct StartSpans {
-    first: (u32, u32),
-    second: (u32, u32),
-    third: (u32, u32),
-    response: bool,
+enum StartSpans {
+    Request { method: Span, uri: Span },
+    Response { status: u16, reason: Span },
 }
 
 #[derive(Clone, Copy, Debug)]
 struct HeaderSpan {
+    line: u32,
+    value: Span,
+    name_length: u16,
     name: Name,
-    raw_name: (u32, u32),
-    value: (u32, u32),
     folded: bool,
 }
 
@@ -53,10 +58,15 @@ pub enum Start<'a> {
 impl Message {
     /// The start line.
     pub fn start(&self) -> Start<'_> {
-        unimplemented!()
+        match self.start {
+            StartSpans::Request { method, uri } => {
+                Start::Request { method: self.slice(method), uri: self.slice(uri) }
+            }
+            StartSpans::Response { status, reason } => Start::Response { status, reason: self.slice(reason) },
+        }
     }
 
-    /// All octets, as received.
+    /// All octets of the message as received, without what stood before its start line or after its body.
     pub fn octets(&self) -> &Bytes {
         &self.buffer
     }
@@ -68,26 +78,74 @@ impl Message {
 
     /// First value of a header: without surrounding white space, folding replaced by one space.
     pub fn header(&self, name: Name) -> Option<Cow<'_, [u8]>> {
-        let _ = name;
-        unimplemented!()
+        self.headers(name).next()
     }
 
     /// All header lines with this name, in order; comma lists are not split here.
     pub fn headers(&self, name: Name) -> impl Iterator<Item = Cow<'_, [u8]>> {
-        let _ = name;
-        std::iter::empty()
+        self.headers.iter().filter(move |h| h.name == name).map(|h| self.unfolded(h))
     }
 
     /// Header lines with this name as spelled (for names without a [`Name`] of their own), case-insensitive.
     pub fn headers_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Cow<'a, [u8]>> {
-        let _ = name;
-        std::iter::empty()
+        self.headers
+            .iter()
+            .filter(|h| self.spelling(h).eq_ignore_ascii_case(name.as_bytes()))
+            .map(|h| self.unfolded(h))
     }
 
     /// All header lines in order: name, spelling, value.
     pub fn lines(&self) -> impl Iterator<Item = (Name, &[u8], Cow<'_, [u8]>)> {
-        std::iter::empty()
+        self.headers.iter().map(|h| (h.name, self.spelling(h), self.unfolded(h)))
     }
+
+    /// All header lines in order with their values as they stand in the message, folds included; what the grammars
+    /// read and what an answer copies.
+    pub(in crate::sip) fn raw_lines(&self) -> impl Iterator<Item = (Name, &[u8])> {
+        self.headers.iter().map(|h| (h.name, self.slice(h.value)))
+    }
+
+    /// Values of one name as they stand in the message, folds included.
+    pub(in crate::sip) fn raw(&self, name: Name) -> impl Iterator<Item = &[u8]> {
+        self.headers.iter().filter(move |h| h.name == name).map(|h| self.slice(h.value))
+    }
+
+    fn spelling(&self, header: &HeaderSpan) -> &[u8] {
+        self.slice((header.line, header.line + u32::from(header.name_length)))
+    }
+
+    fn unfolded(&self, header: &HeaderSpan) -> Cow<'_, [u8]> {
+        let value = self.slice(header.value);
+        if header.folded { unfold(value) } else { Cow::Borrowed(value) }
+    }
+
+    fn slice(&self, span: Span) -> &[u8] {
+        self.buffer.get(span.0 as usize..span.1 as usize).unwrap_or_default()
+    }
+}
+
+/// Every fold with the white space around it becomes one space (RFC 3261 7.3.1).
+fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
+    let Some(mut at) = memchr(b'\r', value) else { return Cow::Borrowed(value) };
+    let mut out = Vec::with_capacity(value.len());
+    let mut rest = value;
+    loop {
+        let (line, tail) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+        out.extend_from_slice(line);
+        while out.last().is_some_and(|o| is_space(*o)) {
+            out.pop();
+        }
+        rest = tail.trim_start_lws();
+        if !out.is_empty() && !rest.is_empty() {
+            out.push(b' ');
+        }
+        match memchr(b'\r', rest) {
+            Some(next) => at = next,
+            None => break,
+        }
+    }
+    out.extend_from_slice(rest);
+    Cow::Owned(out)
 }
 
 /// Reads one datagram. `Ok(None)`: a keep-alive (only CR LF or NUL octets), to be ignored (a double CRLF as on
@@ -96,15 +154,229 @@ impl Message {
 /// # Errors
 /// [`Rejected`] as RFC 3261 18.3 and RFC 4475 ask.
 pub fn datagram(octets: Bytes, limits: &Limits) -> Result<Option<Message>, Rejected> {
-    let _ = (octets, limits);
-    unimplemented!()
+    if octets.iter().all(|o| matches!(o, b'\r' | b'\n' | 0)) {
+        return Ok(None);
+    }
+    scan(octets, Framing::Datagram, limits).map(Some)
 }
 
-/// Reads one whole message that [`super::stream::Framer`] cut out of a stream.
+/// Reads one whole message that [`super::stream::Framer`] cut out of a stream, or the head of one that it could not
+/// cut out.
 ///
 /// # Errors
-/// As [`datagram`].
+/// As [`datagram`]; also if Content-Length is missing.
 pub fn message(octets: Bytes, limits: &Limits) -> Result<Message, Rejected> {
-    let _ = (octets, limits);
-    unimplemented!()
+    scan(octets, Framing::Stream, limits)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    Datagram,
+    Stream,
+}
+
+/// What is wrong with a message; the first thing found is what the sender hears.
+#[derive(Clone, Copy)]
+struct Fault {
+    status: u16,
+    place: &'static str,
+}
+
+const fn bad(place: &'static str) -> Fault {
+    Fault { status: 400, place }
+}
+
+fn scan(octets: Bytes, framing: Framing, limits: &Limits) -> Result<Message, Rejected> {
+    let blank = octets.chunks(2).take_while(|pair| *pair == b"\r\n").count() * 2;
+    let mut buffer = octets.slice(blank..);
+    // Offsets are 32 bits wide whatever the configuration says.
+    let most = limits.message_octets.min(u32::MAX as usize / 2);
+    let mut fault = None;
+    if buffer.len() > most {
+        fault = Some(Fault { status: 413, place: "message too large" });
+        buffer.truncate(most);
+    }
+
+    let Some(line) = lines::line(&buffer, 0) else {
+        return Err(Rejected::Silent { place: "start line has no end" });
+    };
+    let (start, start_fault) = start_line(&buffer, &line);
+    fault = start_fault.or(fault);
+
+    let mut message = Message { buffer, start, headers: SmallVec::new(), body: 0 };
+    let mut content_length = None;
+    let mut at = line.next;
+    let mut count = 0;
+    loop {
+        let Some(line) = lines::line(&message.buffer, at) else {
+            fault = fault.or(Some(bad("headers do not end with a blank line")));
+            at = message.buffer.len();
+            break;
+        };
+        at = line.next;
+        if line.start == line.end {
+            if line.bare {
+                fault = fault.or(Some(bad("line ends without CRLF")));
+            }
+            break;
+        }
+        count += 1;
+        if count > limits.headers {
+            fault = fault.or(Some(bad("too many header lines")));
+            at = message.buffer.len();
+            break;
+        }
+        if line.bare {
+            fault = fault.or(Some(bad("line ends without CRLF")));
+        }
+        if line.end - line.start > limits.header_octets {
+            fault = fault.or(Some(bad("header line too long")));
+            continue;
+        }
+        let Some(header) = lines::header(&message.buffer, &line) else {
+            fault = fault.or(Some(bad("header line without a name")));
+            continue;
+        };
+        if header.name == Name::ContentLength {
+            let value = message.slice(header.value);
+            match lines::content_length(value) {
+                None => fault = fault.or(Some(bad("Content-Length is not a number"))),
+                Some(_) if content_length.is_some() => fault = fault.or(Some(bad("Content-Length twice"))),
+                length => content_length = length,
+            }
+        }
+        message.headers.push(HeaderSpan {
+            line: line.start as u32,
+            value: header.value,
+            name_length: header.name_length,
+            name: header.name,
+            folded: line.folded,
+        });
+    }
+    message.body = at as u32;
+
+    let available = message.buffer.len() - at;
+    fault = fault.or_else(|| match content_length {
+        None if framing == Framing::Datagram => None,
+        None => Some(bad("Content-Length missing")),
+        Some(length) if framing == Framing::Stream && length > most.saturating_sub(at) => {
+            Some(Fault { status: 413, place: "message too large" })
+        }
+        Some(length) if length > available => Some(bad("body shorter than Content-Length")),
+        Some(length) => {
+            message.buffer.truncate(at + length);
+            None
+        }
+    });
+    match fault {
+        None => Ok(message),
+        Some(fault) => Err(reject(message, fault)),
+    }
+}
+
+/// The parts of the start line, as far as they can be told apart, and what is wrong with it.
+fn start_line(octets: &[u8], line: &lines::Line) -> (StartSpans, Option<Fault>) {
+    let text = octets.get(..line.end).unwrap_or_default();
+    let span = |part: &[u8]| {
+        let from = part.as_ptr().addr() - octets.as_ptr().addr();
+        (from as u32, (from + part.len()) as u32)
+    };
+    let fault = match () {
+        () if line.bare => Some(bad("line ends without CRLF")),
+        () if line.folded => Some(bad("start line is folded")),
+        () => None,
+    };
+    let first = memchr(b' ', text).unwrap_or(text.len());
+    let (word, rest) = text.split_at_checked(first).unwrap_or((text, &[]));
+    let rest = rest.get(1..).unwrap_or_default();
+    if word.get(..4).is_some_and(|w| w.eq_ignore_ascii_case(b"SIP/")) {
+        // RFC 3261 7.2. A peer that forgets the space before an empty reason phrase is understood.
+        let (code, reason) = rest.split_at_checked(3).unwrap_or((&[], rest));
+        let status = lines::content_length(code).and_then(|code| u16::try_from(code).ok()).unwrap_or(0);
+        let reason = match reason {
+            [] => reason,
+            [b' ', reason @ ..] => reason,
+            _ => return (StartSpans::Response { status, reason: span(reason) }, Some(bad("status code"))),
+        };
+        let fault = fault.or(version(word)).or(match status {
+            100..=699 => None,
+            _ => Some(bad("status code")),
+        });
+        return (StartSpans::Response { status, reason: span(reason) }, fault);
+    }
+    // RFC 3261 7.1: single spaces, none within the Request-URI, nothing after the version.
+    let last = memchr::memrchr(b' ', rest);
+    let (uri, after) = last.and_then(|at| rest.split_at_checked(at)).unwrap_or((rest, &[]));
+    let fault = fault.or(version(after.get(1..).unwrap_or_default())).or(match () {
+        () if word.is_empty() || !word.iter().all(|o| is_token(*o)) => Some(bad("method is not a token")),
+        () if uri.is_empty() => Some(bad("Request-URI missing")),
+        () if uri.iter().any(|o| is_space(*o)) => Some(bad("white space in the request line")),
+        () => None,
+    });
+    (StartSpans::Request { method: span(word), uri: span(uri) }, fault)
+}
+
+/// `SIP/2.0` in any case is ours, any other numbers are another version: 505.
+fn version(text: &[u8]) -> Option<Fault> {
+    if text.eq_ignore_ascii_case(b"SIP/2.0") {
+        return None;
+    }
+    let numbers = text.get(4..).unwrap_or_default();
+    let mut parts = numbers.split(|o| *o == b'.');
+    let number =
+        |part: Option<&[u8]>| part.is_some_and(|p| !p.is_empty() && p.iter().all(u8::is_ascii_digit));
+    let is_version = text.get(..4).is_some_and(|t| t.eq_ignore_ascii_case(b"SIP/"))
+        && number(parts.next())
+        && number(parts.next())
+        && parts.next().is_none();
+    Some(if is_version {
+        Fault { status: 505, place: "SIP version" }
+    } else {
+        bad("SIP version cannot be read")
+    })
+}
+
+fn reject(message: Message, fault: Fault) -> Rejected {
+    let Fault { status, place } = fault;
+    let answerable = match message.start() {
+        // RFC 3261 17.1.1.3: nobody waits for an answer to an ACK.
+        Start::Request { method, .. } => {
+            method != b"ACK"
+                && message.raw(Name::Via).next().is_some()
+                && message.raw(Name::CSeq).next().is_some()
+        }
+        Start::Response { .. } => false,
+    };
+    if answerable {
+        Rejected::Answerable { message: Box::new(message), status, place }
+    } else {
+        Rejected::Silent { place }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &[u8]) -> Result<Option<Message>, Rejected> {
+        datagram(Bytes::copy_from_slice(text), &Limits::default())
+    }
+
+    fn whole(text: &[u8]) -> Message {
+        read(text).expect("a good message").expect("a message")
+    }
+
+    #[test]
+    fn values_come_unfolded_and_trimmed_and_compact_names_count() {
+        let message = whole(
+            b"\r\n\r\nOPTIONS sip:a@b SIP/2.0\r\nv :SIP/2.0/UDP h\r\nSubject: \t one \r\n  two\r\n\tthree \r\nsubject:\r\n four\r\nX: \xff\r\n\r\nbody",
+        );
+        assert_eq!(message.start(), Start::Request { method: b"OPTIONS", uri: b"sip:a@b" });
+        assert_eq!(message.header(Name::Via).as_deref(), Some(&b"SIP/2.0/UDP h"[..]));
+        let subjects: Vec<_> = message.headers(Name::Subject).map(Cow::into_owned).collect();
+        assert_eq!(subjects, [b"one two three".to_vec(), b"four".to_vec()]);
+        assert_eq!(message.headers_named("x").next().as_deref(), Some(&b"\xff"[..]));
+        assert_eq!(message.body(), "body");
+        assert!(message.octets().starts_with(b"OPTIONS"));
+    }
 }

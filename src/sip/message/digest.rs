@@ -1,0 +1,80 @@
+//! Digest challenges and credentials.
+
+use super::Malformed;
+use super::grammar::{end, parameter, quote, separator, space, token};
+use nom::Parser;
+use std::fmt;
+
+/// Credentials or challenge of Digest (RFC 7616, RFC 2617), parameters unquoted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Digest {
+    /// Parameters in order, names in lower case.
+    pub params: Vec<(String, String)>,
+}
+
+impl Digest {
+    /// Reads one challenge, or the credentials of one header line.
+    ///
+    /// # Errors
+    /// [`Malformed`] if the scheme is another or the grammar is broken, or a parameter comes twice.
+    pub fn parse(value: &[u8]) -> Result<Self, Malformed> {
+        const UNREADABLE: Malformed = Malformed { place: "Digest parameters cannot be read" };
+        if !Self::is_digest(value) {
+            return Err(Malformed { place: "not the Digest scheme" });
+        }
+        let (mut rest, _) = (space, token, space).parse(value).map_err(|_| UNREADABLE)?;
+        let mut params: Vec<(String, String)> = Vec::new();
+        loop {
+            let (after, (name, value)) = parameter(rest).map_err(|_| UNREADABLE)?;
+            let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+            if !value.written() || params.iter().any(|(known, _)| *known == name) {
+                return Err(UNREADABLE);
+            }
+            params.push((name, value.text().into_owned()));
+            match separator(',').parse(after) {
+                Ok((after, _)) => rest = after,
+                Err(_) => {
+                    end(after).map_err(|_| UNREADABLE)?;
+                    return Ok(Self { params });
+                }
+            }
+        }
+    }
+
+    /// Whether the value names the Digest scheme.
+    pub(super) fn is_digest(value: &[u8]) -> bool {
+        token(value).is_ok_and(|(_, scheme)| scheme.eq_ignore_ascii_case(b"Digest"))
+    }
+
+    /// A parameter, by its name in lower case.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.params.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// `nc`: exactly eight hexadecimal digits (RFC 7616 3.4).
+    pub fn nonce_count(&self) -> Option<u32> {
+        let digits =
+            self.get("nc").filter(|nc| nc.len() == 8 && nc.bytes().all(|o| o.is_ascii_hexdigit()))?;
+        u32::from_str_radix(digits, 16).ok()
+    }
+}
+
+/// As a header value: `Digest realm="x", nonce="y"...`.
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // RFC 3261 25.1: these stand without quotes; `qop` is quoted in challenges only.
+        let credentials = self.get("response").is_some();
+        let plain =
+            |name: &str| matches!(name, "algorithm" | "stale" | "nc") || (name == "qop" && credentials);
+        f.write_str("Digest ")?;
+        for (at, (name, value)) in self.params.iter().enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            if plain(name) {
+                write!(f, "{comma}{name}={value}")?;
+            } else {
+                write!(f, "{comma}{name}={}", quote(value))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,286 @@
+//! What requests and responses have in common: the headers every layer needs, read once, and readers for the rest.
+
+use super::address::Raw;
+use super::grammar::{elements, end, number, parameters, space, token};
+use super::values::{Digest, Event, RAck, SessionExpires, SubscriptionState, Warning};
+use super::via::Marks;
+use super::{Malformed, Method, NameAddr, Via};
+use crate::sip::wire::{self, Name};
+use bytes::Bytes;
+use nom::{Offset, Parser};
+
+/// The headers of a message, reached through [`super::Request`] and [`super::Response`]. Via, From and To tags,
+/// Call-ID and CSeq are read already; the rest is read on demand.
+#[derive(Clone, Debug)]
+pub struct Headers {
+    wire: wire::Message,
+    via: Via,
+    marks: Marks,
+    from_tag: Span,
+    to_tag: Option<Span>,
+    call_id: Span,
+    cseq: u32,
+    method: Method,
+    method_token: Span,
+}
+
+/// Offsets into the message, from inclusive, to exclusive. What they enclose is ASCII.
+type Span = (u32, u32);
+
+impl Headers {
+    /// Reads the mandatory headers (RFC 3261 8.1.1): a Via; one From, To, Call-ID and CSeq.
+    pub(super) fn read(wire: wire::Message) -> Result<Self, Malformed> {
+        let (mut via, mut from, mut to, mut call_id, mut cseq) = (None, None, None, None, None);
+        for (name, value) in wire.raw_lines() {
+            let (slot, twice) = match name {
+                Name::Via => {
+                    via = via.or(Some(value));
+                    continue;
+                }
+                Name::From => (&mut from, "From twice"),
+                Name::To => (&mut to, "To twice"),
+                Name::CallId => (&mut call_id, "Call-ID twice"),
+                Name::CSeq => (&mut cseq, "CSeq twice"),
+                _ => continue,
+            };
+            if slot.replace(value).is_some() {
+                return Err(Malformed { place: twice });
+            }
+        }
+        let missing = |place| Malformed { place };
+        let (via, marks, _) = Via::read(via.ok_or(missing("Via missing"))?)?;
+        let base = wire.octets();
+        let span = |part: &[u8]| {
+            let from = base.offset(part) as u32;
+            (from, from + part.len() as u32)
+        };
+
+        let from_tag = tag(from.ok_or(missing("From missing"))?, Name::From)?.map_or((0, 0), span);
+        let to_tag = tag(to.ok_or(missing("To missing"))?, Name::To)?.map(span);
+        let call_id = call_id.ok_or(missing("Call-ID missing"))?;
+        // More than the grammar allows, but no white space: peers use what they like, and it is only compared.
+        if call_id.is_empty() || !call_id.iter().all(u8::is_ascii_graphic) {
+            return Err(Malformed { place: Name::CallId.unreadable() });
+        }
+        let call_id = span(call_id);
+        let (cseq, token) = sequence(cseq.ok_or(missing("CSeq missing"))?)?;
+        let (method, method_token) = (Method::read(token), span(token));
+        Ok(Self { wire, via, marks, from_tag, to_tag, call_id, cseq, method, method_token })
+    }
+
+    /// The message as received.
+    pub fn wire(&self) -> &wire::Message {
+        &self.wire
+    }
+
+    /// The method: that of the request, or the one in the CSeq of a response.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The method as received; names it even if the server does not know it.
+    pub fn method_token(&self) -> &str {
+        self.text_at(self.method_token)
+    }
+
+    /// Call-ID.
+    pub fn call_id(&self) -> &str {
+        self.text_at(self.call_id)
+    }
+
+    /// CSeq number, less than 2^31.
+    pub fn cseq(&self) -> u32 {
+        self.cseq
+    }
+
+    /// Topmost Via.
+    pub fn top_via(&self) -> &Via {
+        &self.via
+    }
+
+    /// Where an answer changes the topmost Via line.
+    pub(super) fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// From tag; empty for an RFC 2543 peer.
+    pub fn from_tag(&self) -> &str {
+        self.text_at(self.from_tag)
+    }
+
+    /// To tag.
+    pub fn to_tag(&self) -> Option<&str> {
+        self.to_tag.map(|span| self.text_at(span))
+    }
+
+    /// From.
+    ///
+    /// # Errors
+    /// [`Malformed`]; not once the message is read.
+    pub fn from(&self) -> Result<NameAddr, Malformed> {
+        self.address(Name::From)
+    }
+
+    /// To.
+    ///
+    /// # Errors
+    /// As [`Self::from`].
+    pub fn to(&self) -> Result<NameAddr, Malformed> {
+        self.address(Name::To)
+    }
+
+    /// All contacts. `Contact: *` gives one NameAddr whose text is `*`.
+    ///
+    /// # Errors
+    /// [`Malformed`] if one cannot be read, or if `*` is not the only one (RFC 3261 10.2.2).
+    pub fn contacts(&self) -> Result<Vec<NameAddr>, Malformed> {
+        let mut lines = self.wire.raw(Name::Contact);
+        if let (Some(b"*"), None) = (lines.next(), lines.next()) {
+            return Ok(vec![NameAddr::star()]);
+        }
+        self.addresses(Name::Contact)
+    }
+
+    /// All values of a list header of addresses (Route, Record-Route, Path, P-Asserted-Identity), in order.
+    ///
+    /// # Errors
+    /// [`Malformed`] if one of them cannot be read.
+    pub fn addresses(&self, name: Name) -> Result<Vec<NameAddr>, Malformed> {
+        let mut list = Vec::new();
+        for line in self.wire.raw(name) {
+            list.append(&mut NameAddr::parse_list(line).map_err(|_| unreadable(name))?);
+        }
+        Ok(list)
+    }
+
+    /// The one value of a header that is an address and no list (From, To, Refer-To, P-Served-User...).
+    fn address(&self, name: Name) -> Result<NameAddr, Malformed> {
+        let value = self.wire.raw(name).next().ok_or(unreadable(name))?;
+        NameAddr::parse(value).map_err(|_| unreadable(name))
+    }
+
+    /// All Via values, topmost first.
+    ///
+    /// # Errors
+    /// [`Malformed`] if one of them cannot be read.
+    pub fn vias(&self) -> Result<Vec<Via>, Malformed> {
+        let mut list = Vec::new();
+        for line in self.wire.raw(Name::Via) {
+            list.append(&mut Via::parse_list(line)?);
+        }
+        Ok(list)
+    }
+
+    /// First value of a header as text (octets that are not UTF-8 replaced), unfolded and trimmed.
+    pub fn text(&self, name: Name) -> Option<String> {
+        self.wire.header(name).map(|value| String::from_utf8_lossy(&value).into_owned())
+    }
+
+    /// All tokens of a comma list (Supported, Require, Allow...), trimmed, as written.
+    pub fn tokens(&self, name: Name) -> Vec<String> {
+        let text = |element: &[u8]| String::from_utf8_lossy(element).trim().to_owned();
+        self.wire.raw(name).flat_map(elements).map(text).filter(|token| !token.is_empty()).collect()
+    }
+
+    /// A header that is one number of seconds or hops (Max-Forwards, Expires, Min-SE...); parameters ignored.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it is there but not a number; a number over `u32::MAX` reads as `u32::MAX`.
+    pub fn number(&self, name: Name) -> Result<Option<u32>, Malformed> {
+        let Some(value) = self.wire.raw(name).next() else { return Ok(None) };
+        let (rest, (number, _)) = (number, space).parse(value).map_err(|_| unreadable(name))?;
+        // `(comment)` follows in Retry-After.
+        let whole = matches!(rest.first(), None | Some(b';' | b'('));
+        if whole { Ok(Some(number)) } else { Err(unreadable(name)) }
+    }
+
+    /// `Event`.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it is there but cannot be read, like the readers that follow.
+    pub fn event(&self) -> Result<Option<Event>, Malformed> {
+        self.value(Name::Event, Event::parse)
+    }
+
+    /// `Subscription-State`.
+    pub fn subscription_state(&self) -> Result<Option<SubscriptionState>, Malformed> {
+        self.value(Name::SubscriptionState, SubscriptionState::parse)
+    }
+
+    /// `Session-Expires`.
+    pub fn session_expires(&self) -> Result<Option<SessionExpires>, Malformed> {
+        self.value(Name::SessionExpires, SessionExpires::parse)
+    }
+
+    /// `RAck`.
+    pub fn rack(&self) -> Result<Option<RAck>, Malformed> {
+        self.value(Name::RAck, RAck::parse)
+    }
+
+    /// All `Warning` values.
+    pub fn warnings(&self) -> Result<Vec<Warning>, Malformed> {
+        let mut list = Vec::new();
+        for line in self.wire.raw(Name::Warning) {
+            list.append(&mut Warning::parse_list(line)?);
+        }
+        Ok(list)
+    }
+
+    /// All Digest challenges or credentials of `WWW-Authenticate`, `Authorization` and the like, in order; other
+    /// schemes are left out.
+    pub fn digests(&self, name: Name) -> Result<Vec<Digest>, Malformed> {
+        self.wire.raw(name).filter(|line| Digest::is_digest(line)).map(Digest::parse).collect()
+    }
+
+    /// The body.
+    pub fn body(&self) -> Bytes {
+        self.wire.body()
+    }
+
+    fn value<T>(&self, name: Name, parse: fn(&[u8]) -> Result<T, Malformed>) -> Result<Option<T>, Malformed> {
+        self.wire.raw(name).next().map(parse).transpose()
+    }
+
+    fn text_at(&self, span: Span) -> &str {
+        let octets = self.wire.octets().get(span.0 as usize..span.1 as usize);
+        octets.and_then(|octets| str::from_utf8(octets).ok()).unwrap_or("")
+    }
+}
+
+fn unreadable(name: Name) -> Malformed {
+    Malformed { place: name.unreadable() }
+}
+
+/// Checks a From or To value and gives its tag.
+fn tag(value: &[u8], name: Name) -> Result<Option<&[u8]>, Malformed> {
+    let (rest, raw) = Raw::read(value).map_err(|_| unreadable(name))?;
+    raw.check_uri().map_err(|_| unreadable(name))?;
+    let mut tag = None;
+    let read = parameters(rest, |name, value| {
+        if !name.eq_ignore_ascii_case(b"tag") {
+            return Some(());
+        }
+        match tag.replace(value.plain()?) {
+            None => Some(()),
+            Some(_) => None,
+        }
+    });
+    read.and_then(|(rest, ())| end(rest)).map_err(|_| unreadable(name))?;
+    Ok(tag)
+}
+
+/// `CSeq`: a number below 2^31 and a method (RFC 3261 8.1.1.5).
+fn sequence(value: &[u8]) -> Result<(u32, &[u8]), Malformed> {
+    let unreadable = |_| unreadable(Name::CSeq);
+    let (rest, number) = number(value).map_err(unreadable)?;
+    if number >= 1 << 31 {
+        return Err(Malformed { place: "CSeq number too large" });
+    }
+    let (rest, white) = space(rest).map_err(unreadable)?;
+    if white.is_empty() {
+        return Err(Malformed { place: Name::CSeq.unreadable() });
+    }
+    let (rest, method) = token(rest).map_err(unreadable)?;
+    end(rest).map_err(unreadable)?;
+    Ok((number, method))
+}

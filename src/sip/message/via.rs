@@ -1,0 +1,134 @@
+//! Via.
+
+use super::Malformed;
+use super::grammar::{host_port, ip, parameters, separator, space, token};
+use nom::{Offset, Parser};
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// One Via value (RFC 3261 20.42, RFC 3581).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Via {
+    /// `UDP`, `TCP`, `TLS`..., upper case.
+    pub transport: Cow<'static, str>,
+    /// sent-by host, lower case, IPv6 with brackets.
+    pub host: String,
+    /// sent-by port, if written.
+    pub port: Option<u16>,
+    /// `branch`.
+    pub branch: Option<String>,
+    /// `received`. In a request it is what the peer claims, not what was seen: answers go where the request came from.
+    pub received: Option<IpAddr>,
+    /// `rport`: `Some(None)` if present without value.
+    pub rport: Option<Option<u16>>,
+    /// `maddr`.
+    pub maddr: Option<String>,
+}
+
+/// Where an answer changes a Via line: offsets into the value of the line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Marks {
+    /// The sent-by host, if it is an address.
+    pub address: Option<IpAddr>,
+    /// After sent-by.
+    pub sent_by: u32,
+    /// `rport` and its value.
+    pub rport: Option<(u32, u32)>,
+    /// `received` and its value.
+    pub received: Option<(u32, u32)>,
+}
+
+impl Via {
+    /// Reads the first value of a Via line.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it breaks the grammar.
+    pub fn parse_first(line: &[u8]) -> Result<Self, Malformed> {
+        Self::read(line).map(|(via, _, _)| via)
+    }
+
+    /// Reads all values of a Via line.
+    ///
+    /// # Errors
+    /// [`Malformed`] if one of them breaks the grammar.
+    pub fn parse_list(line: &[u8]) -> Result<Vec<Self>, Malformed> {
+        let mut list = Vec::new();
+        let mut rest = Some(line);
+        while let Some(text) = rest {
+            let (via, _, after) = Self::read(text)?;
+            list.push(via);
+            rest = after;
+        }
+        Ok(list)
+    }
+
+    /// The first value of a line, its marks, and the values after its comma.
+    pub(super) fn read(line: &[u8]) -> Result<(Self, Marks, Option<&[u8]>), Malformed> {
+        const PARAMETER: Malformed = Malformed { place: "Via: parameter" };
+        let (rest, mut via, mut marks) = Self::sent(line)?;
+        let read = parameters(rest, |name, value| {
+            // Where the parameter ends: at the end of its value, or of its name if it has none.
+            let from = line.offset(name) as u32;
+            let to = value.plain().map_or(from + name.len() as u32, |v| (line.offset(v) + v.len()) as u32);
+            // RFC 3261 7.3.1: no parameter twice, so that nobody reads another one than we do.
+            let known = |known: &[u8]| name.eq_ignore_ascii_case(known);
+            let twice = known(b"branch") && via.branch.is_some()
+                || known(b"rport") && via.rport.is_some()
+                || known(b"received") && via.received.is_some();
+            if twice {
+                return None;
+            }
+            let text = || value.plain().and_then(|v| str::from_utf8(v).ok());
+            if known(b"branch") {
+                via.branch = Some(text()?.to_owned());
+            } else if known(b"rport") {
+                marks.rport = Some((from, to));
+                via.rport = Some(if value.written() { Some(text()?.parse().ok()?) } else { None });
+            } else if known(b"received") {
+                marks.received = Some((from, to));
+                via.received = Some(ip(value.plain()?)?);
+            } else if known(b"maddr") {
+                via.maddr = Some(text()?.to_ascii_lowercase());
+            }
+            Some(())
+        });
+        let (rest, ()) = read.map_err(|_| PARAMETER)?;
+        let (rest, _) = space(rest).map_err(|_| PARAMETER)?;
+        match rest {
+            [] => Ok((via, marks, None)),
+            [b',', after @ ..] => Ok((via, marks, Some(after))),
+            _ => Err(PARAMETER),
+        }
+    }
+
+    /// `sent-protocol LWS sent-by`: what an answer needs even if the parameters are broken.
+    pub(super) fn sent(line: &[u8]) -> Result<(&[u8], Self, Marks), Malformed> {
+        let mut protocol = (space, token, separator('/'), token, separator('/'), token, space);
+        let (rest, (_, name, _, version, _, transport, _)) =
+            protocol.parse(line).map_err(|_| Malformed { place: "Via: sent-protocol" })?;
+        if !name.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
+            return Err(Malformed { place: "Via: sent-protocol" });
+        }
+        let (rest, (host, port)) = host_port(rest).map_err(|_| Malformed { place: "Via: sent-by" })?;
+        let marks = Marks { address: ip(host), sent_by: line.offset(rest) as u32, ..Marks::default() };
+        let via = Self {
+            transport: transport_name(transport),
+            host: String::from_utf8_lossy(host).to_ascii_lowercase(),
+            port,
+            branch: None,
+            received: None,
+            rport: None,
+            maddr: None,
+        };
+        Ok((rest, via, marks))
+    }
+}
+
+/// Transports in use are not copied.
+fn transport_name(written: &[u8]) -> Cow<'static, str> {
+    const KNOWN: [&str; 6] = ["UDP", "TCP", "TLS", "WS", "WSS", "SCTP"];
+    match KNOWN.iter().find(|known| written.eq_ignore_ascii_case(known.as_bytes())) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(String::from_utf8_lossy(written).to_ascii_uppercase()),
+    }
+}
