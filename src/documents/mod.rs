@@ -13,6 +13,8 @@ pub mod names;
 pub mod pidf;
 pub mod resource_lists;
 pub mod sdp;
+#[cfg(test)]
+mod testing;
 mod xml;
 
 pub use mc_info::McInfo;

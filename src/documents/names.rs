@@ -28,10 +28,60 @@ pub struct Names {
     pub affiliation_command_type: &'static str,
 }
 
+pub(super) static MCPTT: Names = Names {
+    service: Service::Mcptt,
+    icsi: "urn:urn-7:3gpp-service.ims.icsi.mcptt",
+    icsi_escaped: "urn%3Aurn-7%3A3gpp-service.ims.icsi.mcptt",
+    feature_tag: "g.3gpp.mcptt",
+    info_type: "application/vnd.3gpp.mcptt-info+xml",
+    info_namespace: "urn:3gpp:ns:mcpttInfo:1.0",
+    prefix: "mcptt",
+    presence_namespace: "urn:3gpp:ns:mcpttPresInfo:1.0",
+    presence_prefix: "mcpttPI10",
+    affiliation_command_type: "application/vnd.3gpp.mcptt-affiliation-command+xml",
+};
+
+pub(super) static MCVIDEO: Names = Names {
+    service: Service::McVideo,
+    icsi: "urn:urn-7:3gpp-service.ims.icsi.mcvideo",
+    icsi_escaped: "urn%3Aurn-7%3A3gpp-service.ims.icsi.mcvideo",
+    feature_tag: "g.3gpp.mcvideo",
+    info_type: "application/vnd.3gpp.mcvideo-info+xml",
+    info_namespace: "urn:3gpp:ns:mcvideoInfo:1.0",
+    prefix: "mcvideo",
+    presence_namespace: "urn:3gpp:ns:mcvideoPresInfo:1.0",
+    presence_prefix: "mcvideoPI10",
+    affiliation_command_type: "application/vnd.3gpp.mcvideo-affiliation-command+xml",
+};
+
+pub(super) static MCDATA: Names = Names {
+    service: Service::McData,
+    icsi: "urn:urn-7:3gpp-service.ims.icsi.mcdata",
+    icsi_escaped: "urn%3Aurn-7%3A3gpp-service.ims.icsi.mcdata",
+    feature_tag: "g.3gpp.mcdata",
+    info_type: "application/vnd.3gpp.mcdata-info+xml",
+    info_namespace: "urn:3gpp:ns:mcdataInfo:1.0",
+    prefix: "mcdata",
+    presence_namespace: "urn:3gpp:ns:mcdataPresInfo:1.0",
+    presence_prefix: "mcdataPI10",
+    affiliation_command_type: "application/vnd.3gpp.mcdata-affiliation-command+xml",
+};
+
 /// The names of a service.
 pub fn of(service: Service) -> &'static Names {
-    let _ = service;
-    unimplemented!()
+    match service {
+        Service::Mcptt => &MCPTT,
+        Service::McVideo => &MCVIDEO,
+        Service::McData => &MCDATA,
+    }
+}
+
+/// The service whose info body has this media type, compared without regard to case.
+pub fn of_info_type(media_type: &str) -> Option<Service> {
+    [&MCPTT, &MCVIDEO, &MCDATA]
+        .into_iter()
+        .find(|names| names.info_type.eq_ignore_ascii_case(media_type))
+        .map(|names| names.service)
 }
 
 /// `application/sdp`
@@ -48,3 +98,26 @@ pub const CONFERENCE_INFO: &str = "application/conference-info+xml";
 pub const GMOP: &str = "application/vnd.3gpp.GMOP+xml";
 /// `application/vnd.oma.poc.groups+xml`
 pub const GROUPS: &str = "application/vnd.oma.poc.groups+xml";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_service_has_names_of_its_own_kind() {
+        for service in [Service::Mcptt, Service::McVideo, Service::McData] {
+            let names = of(service);
+            assert_eq!(names.service, service);
+            assert_eq!(names.icsi, format!("urn:urn-7:3gpp-service.ims.icsi.{}", names.prefix));
+            assert_eq!(names.icsi_escaped, names.icsi.replace(':', "%3A"));
+            assert_eq!(names.feature_tag, format!("g.3gpp.{}", names.prefix));
+            assert_eq!(names.info_type, format!("application/vnd.3gpp.{}-info+xml", names.prefix));
+            assert_eq!(names.info_namespace, format!("urn:3gpp:ns:{}Info:1.0", names.prefix));
+            assert_eq!(names.presence_namespace, format!("urn:3gpp:ns:{}PresInfo:1.0", names.prefix));
+            assert_eq!(names.presence_prefix, format!("{}PI10", names.prefix));
+            assert!(names.affiliation_command_type.contains(names.prefix));
+            assert_eq!(of_info_type(&names.info_type.to_uppercase()), Some(service));
+        }
+        assert_eq!(of_info_type(SDP), None);
+    }
+}

@@ -2,7 +2,20 @@
 //! control channel (TS 24.379 6.2.1, TS 24.380 clauses 4.3, 12 and 14).
 
 use super::DocumentError;
+use super::xml::{malformed, too_large};
 use crate::config::Limits;
+
+mod offer;
+mod order;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use offer::{Codec, Offer, Section, mirrored};
+use order::Order;
+use writer::Writer;
+
+const DOCUMENT: &str = "SDP";
 
 /// A session description. What is not interpreted is kept and written back in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,13 +24,29 @@ pub struct SessionDescription {
 }
 
 impl SessionDescription {
-    /// Reads a description.
+    /// Reads a description: line order, mandatory lines and the fields of `v=`, `o=`, `c=`, `t=` and `m=` are checked.
+    /// Within a media description the lines may stand in any order, as deployed clients write `i=` behind `a=`.
     ///
     /// # Errors
     /// [`DocumentError`] if a mandatory line is missing or out of order, or a limit is passed.
     pub fn decode(body: &[u8], limits: &Limits) -> Result<Self, DocumentError> {
-        let _ = (body, limits);
-        unimplemented!()
+        let source = std::str::from_utf8(body)
+            .map_err(|at| malformed(DOCUMENT, format!("octet {}", at.valid_up_to()), "not UTF-8"))?;
+        let mut text = String::with_capacity(source.len() + 32);
+        let mut order = Order::default();
+        for (number, line) in source.trim_end_matches(['\r', '\n']).split('\n').enumerate() {
+            if number == limits.sdp_lines {
+                return Err(too_large(DOCUMENT, "lines", limits.sdp_lines));
+            }
+            let line = line.strip_suffix('\r').unwrap_or(line);
+            order
+                .take(line)
+                .map_err(|problem| malformed(DOCUMENT, format!("line {}", number + 1), problem))?;
+            text.push_str(line);
+            text.push_str("\r\n");
+        }
+        order.finish().map_err(|problem| malformed(DOCUMENT, "end", problem))?;
+        Ok(Self { text })
     }
 
     /// The description as it goes on the wire, lines ended by CRLF.
@@ -26,21 +55,63 @@ impl SessionDescription {
     }
 
     /// Answers this offer for a leg of the media function: speech at `port`, floor control at `port + 1`; the first
-    /// codec that both sides know; no fmtp parameter that was not offered (TS 24.380 14.3.1); `implicit_request`:
-    /// whether an implicit floor request is accepted; unsupported media get port 0 in place.
+    /// of our codecs that the offer has; no fmtp parameter that was not offered (TS 24.380 14.3.1); `implicit_request`:
+    /// whether an implicit floor request is accepted; unsupported media get port 0 in place. `mc_granted` is never
+    /// repeated: the floor is granted by the media function, on the control channel.
     ///
     /// # Errors
     /// The reason, if there is no speech medium or no common codec (488).
     pub fn answer(&self, leg: &MediaLeg<'_>) -> Result<Self, &'static str> {
-        let _ = leg;
-        unimplemented!()
+        let offer = Offer::of(&self.text);
+        let speech = offer.speech().ok_or("no speech medium")?;
+        let (_, medium) = speech;
+        let codec = leg
+            .encodings
+            .iter()
+            .find_map(|encoding| medium.codecs().find(|codec| codec.is(encoding)))
+            .ok_or("no common codec")?;
+        let control = offer.control();
+        let mut out = Writer::new(leg, offer.times());
+        for (index, media) in offer.media.iter().enumerate() {
+            if index == speech.0 {
+                out.speech(leg.port, media.protocol(), &[codec], *media);
+                if let Some(direction) = offer.direction(media).and_then(mirrored) {
+                    out.line(format_args!("a={direction}"));
+                }
+            } else if control.as_ref().is_some_and(|(at, _)| *at == index) {
+                out.control(leg, &answered_parameters(media, leg));
+            } else {
+                out.line(format_args!("m={} 0 {} {}", media.kind(), media.protocol(), media.formats()));
+            }
+        }
+        Ok(out.finish())
     }
 
     /// The offer to a member: the caller's codecs with their attributes, at a leg of the media function
-    /// (TS 24.379 6.3.3.1.1). `caller`: the offer of the one who called, if there is one.
+    /// (TS 24.379 6.3.3.1.1). `caller`: the offer of the one who called, if there is one. Codecs of the caller that the
+    /// leg does not take are left out; without a caller, or without a codec in common, the leg's own are offered.
     pub fn invite(caller: Option<&Self>, leg: &MediaLeg<'_>) -> Self {
-        let _ = (caller, leg);
-        unimplemented!()
+        let offer = caller.map(|caller| Offer::of(&caller.text));
+        let speech = offer.as_ref().and_then(Offer::speech).map(|(_, medium)| medium);
+        let codecs: Vec<Codec<'_>> = speech
+            .iter()
+            .flat_map(|medium| medium.codecs())
+            .filter(|codec| leg.encodings.iter().any(|encoding| codec.is(encoding)))
+            .collect();
+        let mut out = Writer::new(leg, "t=0 0\r\n");
+        match speech {
+            Some(medium) if !codecs.is_empty() => out.speech(leg.port, medium.protocol(), &codecs, medium),
+            _ => out.own_speech(leg),
+        }
+        let mut parameters = Vec::new();
+        if leg.queueing {
+            parameters.push("mc_queueing".to_owned());
+        }
+        if let Some(priority) = leg.priority.filter(|priority| *priority > 0) {
+            parameters.push(format!("mc_priority={priority}"));
+        }
+        out.control(leg, &parameters);
+        out.finish()
     }
 }
 
@@ -63,4 +134,28 @@ pub struct MediaLeg<'a> {
     pub implicit_request: bool,
     /// The call queues floor requests: `mc_queueing`.
     pub queueing: bool,
+}
+
+/// What of the offered parameters the answer repeats (TS 24.380 14.3).
+fn answered_parameters(media: &Section<'_>, leg: &MediaLeg<'_>) -> Vec<String> {
+    let offered = |name: &str| {
+        media.control_parameters().find_map(|parameter| {
+            let (given, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            given.trim().eq_ignore_ascii_case(name).then_some(value.trim())
+        })
+    };
+    let mut parameters = Vec::new();
+    if leg.queueing && offered("mc_queueing").is_some() {
+        parameters.push("mc_queueing".to_owned());
+    }
+    // 1 to 255; anything else was no offer.
+    let asked = offered("mc_priority").and_then(|value| value.parse::<u8>().ok());
+    let priority = asked.map(|asked| leg.priority.map_or(asked, |most| asked.min(most)));
+    if let Some(priority) = priority.filter(|priority| *priority > 0) {
+        parameters.push(format!("mc_priority={priority}"));
+    }
+    if leg.implicit_request && offered("mc_implicit_request").is_some() {
+        parameters.push("mc_implicit_request".to_owned());
+    }
+    parameters
 }
