@@ -14,12 +14,123 @@
 //! Every entry point expects that the changes of earlier outcomes were applied to the model it is shown. What is told to
 //! a peer and must outlive a restart is a fact; the rest is in [`Open`].
 
+use super::originating::AwaitControlling;
+use super::relaying::{self, Relay, stray};
+use super::session::Session;
+use super::terminating::AwaitClient;
+use super::{
+    commencement, controlling, inviting, joining, leaving, originating, restoring, terminating, upgrading,
+};
 use crate::model::*;
 use crate::procedure::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Calls and sessions in the course of set-up, and what can be derived of the others: rebuilt by [`restore`].
 #[derive(Debug, Default)]
-pub struct Open {}
+pub struct Open {
+    setups: BTreeMap<ParticipationRef, Setup>,
+    calling: HashMap<UserId, usize>,
+    relays: BTreeMap<ParticipationRef, Relay>,
+    sessions: BTreeMap<CallRef, Session>,
+    on_group: HashMap<GroupId, CallRef>,
+    on_constituent: HashMap<GroupId, BTreeSet<CallRef>>,
+}
+
+/// A session at the participating function that is not accepted yet.
+#[derive(Debug)]
+enum Setup {
+    Originating(AwaitControlling),
+    Terminating(AwaitClient),
+}
+
+impl Open {
+    /// The call that runs or is being set up on a group. A call that has outlived its group is not found.
+    pub(super) fn call_on(&mut self, model: &Model, group: &GroupId) -> Option<&mut Session> {
+        let session = self.sessions.get_mut(self.on_group.get(group)?)?;
+        (!session.orphaned(model)).then_some(session)
+    }
+
+    /// A call by its identity.
+    pub(super) fn session(&mut self, id: CallRef) -> Option<&mut Session> {
+        self.sessions.get_mut(&id)
+    }
+
+    /// Whether a call runs on a temporary group that was torn down and had this constituent.
+    pub(super) fn is_in_orphaned_call(&self, model: &Model, constituent: &GroupId) -> bool {
+        let calls = self.on_constituent.get(constituent).into_iter().flatten();
+        calls.filter_map(|id| self.sessions.get(id)).any(|session| session.orphaned(model))
+    }
+
+    /// How many calls of a user wait for the controlling function.
+    pub(super) fn calls_in_setup(&self, user: &UserId) -> usize {
+        self.calling.get(user).copied().unwrap_or(0)
+    }
+
+    /// A new call.
+    pub(super) fn keep(&mut self, session: Session) {
+        if session.over {
+            return;
+        }
+        let id = session.call.id;
+        self.on_group.insert(session.call.group.id.clone(), id);
+        if let Some(temporary) = &session.call.group.temporary {
+            for constituent in &temporary.constituents {
+                self.on_constituent.entry(constituent.clone()).or_default().insert(id);
+            }
+        }
+        self.sessions.insert(id, session);
+    }
+
+    /// After something happened to a call: its record follows, and a call that is over is forgotten.
+    fn settle(&mut self, model: &Model, id: CallRef, out: &mut Outcome<Over>) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        session.settle(model, out);
+        if !session.over {
+            return;
+        }
+        let Some(session) = self.sessions.remove(&id) else { return };
+        if self.on_group.get(&session.call.group.id) == Some(&id) {
+            self.on_group.remove(&session.call.group.id);
+        }
+        for constituent in session.call.group.temporary.iter().flat_map(|temporary| &temporary.constituents) {
+            if let Some(calls) = self.on_constituent.get_mut(constituent) {
+                calls.remove(&id);
+                if calls.is_empty() {
+                    self.on_constituent.remove(constituent);
+                }
+            }
+        }
+    }
+
+    /// Keeps what waits; the rest of the outcome goes to the service.
+    fn wait<W>(&mut self, outcome: Outcome<W>, setup: impl FnOnce(W) -> Setup) -> Outcome<Over> {
+        if let Some(wait) = outcome.wait {
+            match setup(wait) {
+                Setup::Originating(wait) => {
+                    *self.calling.entry(wait.user.clone()).or_default() += 1;
+                    self.setups.insert(wait.id, Setup::Originating(wait));
+                }
+                Setup::Terminating(wait) => {
+                    self.setups.insert(wait.id, Setup::Terminating(wait));
+                }
+            }
+        }
+        Outcome { changes: outcome.changes, sends: outcome.sends, wait: None, log: outcome.log }
+    }
+
+    fn take_setup(&mut self, id: ParticipationRef) -> Option<Setup> {
+        let setup = self.setups.remove(&id)?;
+        if let Setup::Originating(wait) = &setup
+            && let Some(count) = self.calling.get_mut(&wait.user)
+        {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.calling.remove(&wait.user);
+            }
+        }
+        Some(setup)
+    }
+}
 
 /// Which function an invitation is for (TS 24.379 6.3.1.1), and what the service knows of its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +163,17 @@ pub fn incoming(
     role: Incoming,
     invitation: Invitation,
 ) -> Result<(LegOwner, Outcome<Over>), Refusal> {
-    let _ = (view, open, leg, role, invitation);
-    unimplemented!()
+    match role {
+        Incoming::Originating { user, client } => {
+            let (id, outcome) = originating::incoming(view, open, leg, user, client, invitation)?;
+            Ok((LegOwner::Participation(id), open.wait(outcome, Setup::Originating)))
+        }
+        Incoming::Terminating => {
+            let (id, outcome) = terminating::incoming(view, leg, invitation)?;
+            Ok((LegOwner::Participation(id), open.wait(outcome, Setup::Terminating)))
+        }
+        Incoming::Controlling { from: _ } => controlling::incoming(view, open, leg, invitation),
+    }
 }
 
 /// Something was heard on a leg of an instance. What comes for an instance that is over by now is answered so that
@@ -65,14 +185,91 @@ pub fn hear(
     leg: LegId,
     event: LegEvent,
 ) -> Outcome<Over> {
-    let _ = (view, open, owner, leg, event);
-    unimplemented!()
+    match owner {
+        LegOwner::Call(id) => {
+            let Some(session) = open.sessions.get_mut(&id) else { return nobody(leg, &event) };
+            let mut out = Outcome::default();
+            call_hears(view, session, leg, event, &mut out);
+            open.settle(view.model, id, &mut out);
+            out
+        }
+        LegOwner::Participation(id) => match open.take_setup(id) {
+            Some(Setup::Originating(wait)) => {
+                let outcome = wait.on(view, leg, event);
+                open.wait(outcome, Setup::Originating)
+            }
+            Some(Setup::Terminating(wait)) => {
+                let outcome = wait.on(view, leg, event);
+                open.wait(outcome, Setup::Terminating)
+            }
+            None => {
+                let Some(participation) = view.model.participation(id) else { return nobody(leg, &event) };
+                let mut relay = open.relays.remove(&id).unwrap_or_default();
+                let out = relaying::hear(participation, &mut relay, leg, event);
+                if out.changes.is_empty() && !relay.is_idle() {
+                    open.relays.insert(id, relay);
+                }
+                out
+            }
+        },
+    }
+}
+
+/// Who hears what at the controlling function: the caller that waits, a member that is asked, a participant.
+fn call_hears(
+    view: &mut View<'_>,
+    session: &mut Session,
+    leg: LegId,
+    event: LegEvent,
+    out: &mut Outcome<Over>,
+) {
+    if session.commencement.as_ref().is_some_and(|commencement| commencement.caller.leg == leg) {
+        match event {
+            LegEvent::Cancelled
+            | LegEvent::Released { .. }
+            | LegEvent::Lost { .. }
+            | LegEvent::Refused(_) => leaving::cancelled(view, session, out),
+            event => out.sends.extend(stray(leg, &event)),
+        }
+    } else if session.asked.contains_key(&leg) {
+        match event {
+            LegEvent::Progress(progress) => commencement::progress(view, session, &progress, out),
+            LegEvent::Accepted(acceptance) => inviting::accepted(view, session, leg, *acceptance, out),
+            LegEvent::Refused(rejection) => inviting::refused(view, session, leg, *rejection, out),
+            LegEvent::Cancelled | LegEvent::Released { .. } | LegEvent::Lost { .. } => {
+                let lost = Rejection { status: 480, ..Rejection::default() };
+                inviting::refused(view, session, leg, lost, out);
+            }
+            event => out.sends.extend(stray(leg, &event)),
+        }
+    } else if session.seats.contains_key(&leg) {
+        match event {
+            LegEvent::Released { .. }
+            | LegEvent::Lost { .. }
+            | LegEvent::Cancelled
+            | LegEvent::Refused(_) => leaving::left(view, session, leg, out),
+            LegEvent::Offered { offer, info } => {
+                upgrading::offered(view, session, leg, offer.as_ref(), info.as_ref(), out);
+            }
+            LegEvent::OfferAnswered(_) => upgrading::offer_answered(session, leg, out),
+            LegEvent::Progress(_) | LegEvent::Accepted(_) | LegEvent::Confirmed => {}
+        }
+    } else {
+        out.sends.extend(stray(leg, &event));
+    }
 }
 
 /// A timer of a call fired. Nothing comes of a timer whose call is over.
 pub fn wake(view: &mut View<'_>, open: &mut Open, wake: Wake) -> Outcome<Over> {
-    let _ = (view, open, wake);
-    unimplemented!()
+    let mut out = Outcome::default();
+    let (Wake::Tng1(id) | Wake::Tng3(id)) = wake;
+    let Some(session) = open.sessions.get_mut(&id) else { return out };
+    match wake {
+        Wake::Tng1(_) => commencement::timed_out(view, session, &mut out),
+        Wake::Tng3(_) => leaving::timed_out(view, session, &mut out),
+    }
+    open.settle(view.model, id, &mut out);
+    out
 }
 
 /// A user is affiliated to a group with one more client: the running call of the group, or of the temporary group it is
@@ -84,8 +281,16 @@ pub fn affiliated(
     client: &ClientId,
     group: &GroupId,
 ) -> Outcome<Over> {
-    let _ = (view, open, user, client, group);
-    unimplemented!()
+    let _ = client;
+    let mut out = Outcome::default();
+    // A constituent that is regrouped has its calls on the temporary group.
+    let mark = view.model.regrouped(Side::Mc, group.as_str());
+    let group = mark.map_or(group, |mark| &mark.temporary);
+    let Some(session) = open.call_on(view.model, group) else { return out };
+    let id = session.call.id;
+    joining::late(view, session, user, &mut out);
+    open.settle(view.model, id, &mut out);
+    out
 }
 
 /// An affiliation of a user's client to a group ended: the call of the group removes this client
@@ -97,14 +302,33 @@ pub fn deaffiliated(
     client: &ClientId,
     group: &GroupId,
 ) -> Outcome<Over> {
-    let _ = (view, open, user, client, group);
-    unimplemented!()
+    let mut out = Outcome::default();
+    // A call of the constituent itself may have begun before it was regrouped.
+    let mark = view.model.regrouped(Side::Mc, group.as_str());
+    for group in std::iter::once(group).chain(mark.map(|mark| &mark.temporary)) {
+        let Some(session) = open.call_on(view.model, group) else { continue };
+        let id = session.call.id;
+        leaving::deaffiliated(view, session, user, client, &mut out);
+        open.settle(view.model, id, &mut out);
+    }
+    out
 }
 
 /// After replay: takes the calls back. Media ports of participants are claimed; calls that were not established are
 /// released with all their legs, established ones get their TNG3 again and the release policy is looked at; sessions at
 /// the participating function whose other side is gone are released, and so is every leg that nobody owns.
 pub fn restore(view: &mut View<'_>, open: &mut Open) -> Outcome<Over> {
-    let _ = (view, open);
-    unimplemented!()
+    let mut out = Outcome::default();
+    restoring::participations(view, &mut out);
+    for session in restoring::calls(view, &mut out) {
+        let id = session.call.id;
+        open.keep(session);
+        open.settle(view.model, id, &mut out);
+    }
+    restoring::legs(view, open.sessions.values(), &mut out);
+    out
+}
+
+fn nobody(leg: LegId, event: &LegEvent) -> Outcome<Over> {
+    Outcome::end(Vec::new(), stray(leg, event).into_iter().collect())
 }

@@ -1,5 +1,17 @@
 //! The MC service server: one file per procedure (TS 24.379).
 
 pub mod calls;
+mod commencement;
 pub mod conference;
+mod controlling;
 pub mod groups;
+mod inviting;
+mod joining;
+mod leaving;
+mod originating;
+mod regrouped;
+mod relaying;
+mod restoring;
+mod session;
+mod terminating;
+mod upgrading;

@@ -1,7 +1,7 @@
 //! Words between the functions of a call: participating, controlling, and the clients behind them. Between two
 //! functions in this process they are handed over in memory; towards a client or another system they are SIP.
 
-use super::Warning;
+use super::{Answer, Refusal, Warning};
 use crate::documents::{McInfo, SessionDescription};
 use crate::model::*;
 
@@ -49,7 +49,7 @@ pub struct Progress {
 }
 
 /// The session is accepted: what a 200 to INVITE carries.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Acceptance {
     /// SDP answer.
     pub answer: Option<SessionDescription>,
@@ -66,7 +66,7 @@ pub struct Acceptance {
 }
 
 /// The session is refused: a final answer from 300.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Rejection {
     /// Status.
     pub status: u16,
@@ -202,4 +202,23 @@ pub enum LegEvent {
     },
     /// The final answer to our [`CallSend::Offer`].
     OfferAnswered(Result<Box<Acceptance>, Box<Rejection>>),
+}
+
+impl From<Answer> for Rejection {
+    /// The final answer of a refused invitation.
+    fn from(answer: Answer) -> Self {
+        Self {
+            status: answer.status,
+            warnings: answer.warnings,
+            info: answer.info.map(|info| *info),
+            contacts: answer.contacts.iter().map(ToString::to_string).collect(),
+            retry_after: answer.retry_after,
+        }
+    }
+}
+
+impl From<Refusal> for Rejection {
+    fn from(refusal: Refusal) -> Self {
+        refusal.answer().into()
+    }
 }
