@@ -2,7 +2,8 @@
 
 use super::DocumentError;
 use super::names::{self, Names};
-use super::xml::{Element, Name, Node, Ns, Out, Xml, append, boolean, trim};
+use super::xml::{Element, Name, Node, Ns, Out, Xml, append, trim};
+use super::xsd::{boolean, boolean_text};
 use crate::config::Limits;
 use crate::model::Service;
 use std::borrow::Cow;
@@ -116,7 +117,7 @@ impl McInfo {
         for row in ROWS {
             let value = match row.slot {
                 Slot::Text(get, _) => get(self).as_deref(),
-                Slot::Flag(get, _) => get(self).map(|flag| if flag { "true" } else { "false" }),
+                Slot::Flag(get, _) => get(self).map(boolean_text),
                 Slot::Keys => {
                     self.kept.keys.iter().for_each(|kept| out.raw(kept));
                     continue;

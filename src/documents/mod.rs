@@ -16,6 +16,7 @@ pub mod sdp;
 #[cfg(test)]
 mod testing;
 mod xml;
+mod xsd;
 
 pub use mc_info::McInfo;
 pub use multipart::{Body, Part};

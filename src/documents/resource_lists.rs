@@ -1,6 +1,7 @@
 //! `application/resource-lists+xml` (RFC 4826).
 
 use super::DocumentError;
+use super::xml::{Node, Ns, Out, Xml};
 use crate::config::Limits;
 
 /// All `entry@uri` values, nested lists included, in document order.
@@ -8,12 +9,110 @@ use crate::config::Limits;
 /// # Errors
 /// [`DocumentError`].
 pub fn decode(body: &[u8], limits: &Limits) -> Result<Vec<String>, DocumentError> {
-    let _ = (body, limits);
-    unimplemented!()
+    let (mut xml, _) = Xml::open(body, "resource-lists", (Ns::ResourceLists, "resource-lists"), limits)?;
+    let mut uris = Vec::new();
+    let mut open = 1_usize;
+    while open > 0 {
+        match xml.node()? {
+            Node::Open(element) if element.is(Ns::ResourceLists, "list") => open += 1,
+            Node::Open(element) => {
+                if element.is(Ns::ResourceLists, "entry") {
+                    uris.push(xml.required(&element, "uri")?.into_owned());
+                }
+                xml.skip()?;
+            }
+            Node::Text(_) => {}
+            Node::Close => open -= 1,
+        }
+    }
+    xml.finish()?;
+    Ok(uris)
 }
 
 /// Writes one flat list.
 pub fn encode(uris: &[String]) -> String {
-    let _ = uris;
-    unimplemented!()
+    let mut out = Out::new();
+    out.element(("", "resource-lists"), &[("xmlns", Ns::ResourceLists.text())], |out| {
+        out.element(("", "list"), &[], |out| {
+            for uri in uris {
+                out.empty(("", "entry"), &[("uri", uri)]);
+            }
+        });
+    });
+    out.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::documents::testing::{breaks, fuzz, outline, passes};
+
+    const NESTED: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<r:resource-lists xmlns:r="urn:ietf:params:xml:ns:resource-lists" xmlns:x="urn:x">
+  <r:list name="one"><r:display-name>One</r:display-name>
+    <r:entry uri="sip:bob@b.example"><r:display-name>Bob</r:display-name></r:entry>
+    <r:list><r:entry uri=" sip:dora@b.example?a=1&amp;b=2 "/><r:entry-ref ref="x"/></r:list>
+    <x:entry uri="sip:no@b.example"/><x:list><r:entry uri="sip:no@b.example"/></x:list>
+  </r:list>
+  <r:list><r:entry uri="sip:eve@b.example"/></r:list>
+</r:resource-lists>"#;
+
+    #[test]
+    fn entries_of_all_lists_come_in_order() {
+        let uris = decode(NESTED.as_bytes(), &Limits::default()).unwrap();
+        assert_eq!(uris, ["sip:bob@b.example", "sip:dora@b.example?a=1&b=2", "sip:eve@b.example"]);
+    }
+
+    #[test]
+    fn a_member_list_goes_there_and_back() {
+        let uris = ["sip:bob@b.example".to_owned(), "sip:\"<&>@b.example".to_owned()];
+        let xml = encode(&uris);
+        assert_eq!(decode(xml.as_bytes(), &Limits::default()).unwrap(), uris);
+        assert_eq!(
+            outline(&encode(&uris[..1])),
+            [
+                "0 {urn:ietf:params:xml:ns:resource-lists}resource-lists",
+                "1 {urn:ietf:params:xml:ns:resource-lists}list",
+                "2 {urn:ietf:params:xml:ns:resource-lists}entry @uri=sip:bob@b.example",
+            ]
+        );
+        assert_eq!(decode(encode(&[]).as_bytes(), &Limits::default()).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_entry_without_uri_and_a_wrong_root_are_refused() {
+        let missing = NESTED.replace(" uri=\"sip:bob@b.example\"", "");
+        assert!(breaks(decode(missing.as_bytes(), &Limits::default()), "attribute missing"));
+        let wrong = Err(DocumentError::WrongRoot { document: "resource-lists", expected: "resource-lists" });
+        assert_eq!(decode(b"<resource-lists/>", &Limits::default()), wrong);
+        assert_eq!(
+            decode(b"<list xmlns='urn:ietf:params:xml:ns:resource-lists'/>", &Limits::default()),
+            wrong
+        );
+    }
+
+    #[test]
+    fn lists_may_nest_to_the_limit() {
+        let nested = |levels: usize| {
+            let (open, close) = ("<list>".repeat(levels), "</list>".repeat(levels));
+            format!(
+                "<resource-lists xmlns='urn:ietf:params:xml:ns:resource-lists'>{open}{close}</resource-lists>"
+            )
+        };
+        let depth = Limits::default().xml_depth;
+        assert!(decode(nested(depth - 1).as_bytes(), &Limits::default()).is_ok());
+        assert!(passes(decode(nested(depth).as_bytes(), &Limits::default()), "levels of elements", depth));
+    }
+
+    #[test]
+    fn mutations_never_panic() {
+        let mut read = 0;
+        fuzz(3, 10_000, &[NESTED.as_bytes(), encode(&["sip:a@b".to_owned()]).as_bytes()], |text| {
+            if let Ok(uris) = decode(text, &Limits::default()) {
+                read += 1;
+                assert_eq!(decode(encode(&uris).as_bytes(), &Limits::default()).unwrap(), uris);
+            }
+        });
+        assert!(read > 200, "the mutations must not all be refused: {read}");
+    }
 }

@@ -489,20 +489,6 @@ fn normalized<'a>(attribute: &Attribute<'a>) -> Option<Cow<'a, str>> {
     (matches!(value, Cow::Borrowed(_)) || value.chars().all(is_allowed)).then_some(value)
 }
 
-/// An `xs:boolean`.
-pub(super) fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "true" | "1" => Some(true),
-        "false" | "0" => Some(false),
-        _ => None,
-    }
-}
-
-/// A number of one of the unsigned XML types. They allow a plus sign.
-pub(super) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
-    text.parse().ok()
-}
-
 /// Joins runs of character data; copies only if there is more than one.
 pub(super) fn append<'i>(whole: &mut Cow<'i, str>, more: Cow<'i, str>) {
     if whole.is_empty() {
