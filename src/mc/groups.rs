@@ -163,7 +163,6 @@ fn is_listed(model: &Model, user: &UserId, group: &GroupId) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::env::Time;
     use crate::model::testing::*;
     use crate::procedure::testing::World;
 
@@ -192,23 +191,6 @@ mod tests {
         GroupChange::TornDown {
             temporary: group_id("joint"),
             constituents: vec![group_id("fire"), group_id("police")],
-        }
-    }
-
-    fn call(id: u64, document: GroupDocument) -> Call {
-        Call {
-            id: CallRef(id),
-            members: MemberList::default(),
-            group: document,
-            service: Service::Mcptt,
-            initiator: user_id("alice"),
-            broadcast: false,
-            priority: CallPriority::Normal,
-            resource_priority: None,
-            established: true,
-            started: Time::default(),
-            ends: None,
-            orphaned: false,
         }
     }
 

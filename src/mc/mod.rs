@@ -1,5 +1,6 @@
 //! The MC service server: one file per procedure (TS 24.379).
 
+pub mod affiliation;
 pub mod calls;
 mod commencement;
 pub mod conference;
@@ -9,9 +10,11 @@ mod inviting;
 mod joining;
 mod leaving;
 mod originating;
+pub mod registration;
 mod regrouped;
 mod relaying;
 mod restoring;
 mod session;
+pub mod status;
 mod terminating;
 mod upgrading;

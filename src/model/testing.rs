@@ -150,3 +150,21 @@ pub fn affiliation(user: &str, client: &str, groups: &[&str]) -> Change {
             .collect(),
     }))
 }
+
+/// A running call on a group, with nobody in it yet.
+pub fn call(id: u64, group: GroupDocument) -> Call {
+    Call {
+        id: CallRef(id),
+        group,
+        members: MemberList::default(),
+        service: Service::Mcptt,
+        initiator: user_id("alice"),
+        broadcast: false,
+        priority: CallPriority::Normal,
+        resource_priority: None,
+        established: true,
+        started: crate::env::Time::default(),
+        ends: None,
+        orphaned: false,
+    }
+}

@@ -1,0 +1,368 @@
+//! Affiliation and de-affiliation to groups of this MC system: TS 23.280 figures 10.8.3.1-1 and 10.8.4.2-1 (10.X.3.1-1
+//! and 10.X.4.2-1 of the change request), by the PUBLISH of TS 24.379 9.2.2.2.3.
+//!
+//! ```text
+//!  MC service client            MC service server                       GMS
+//!    |-- 1 (de-)affiliation ------->|                                     |
+//!    |<----------- 200, a receipt --| 2a, 2b the group policy is here:    |
+//!    |                              |    `mc::groups` holds a copy        |
+//!    |                              | 3 group enabled, user a member, N2  |
+//!    |                              | 4 store                             |
+//!    |<-- 5a response, by NOTIFY ---|                                     |
+//!    |                              |-- 5b status update ---------------->|
+//! ```
+//!
+//! In figure 10.8.4.2-1: 1, 2 (affiliated at all?), 3 store, 4a, 4b. One PUBLISH carries the complete set of one client
+//! (TS 24.379 9.2.1.2), so it affiliates and de-affiliates at once. For a group of this system the serving and the owning
+//! server are one: the checks of TS 24.379 9.2.2.3.3 are made here instead of publishing to the owner.
+//!
+//! The state is keyed by user and client. The entity tag of RFC 3903 is made of the state it stands for, so it needs no
+//! memory of its own: whoever presents it shows that he knows this state.
+
+mod plan;
+#[cfg(test)]
+mod tests;
+
+pub(super) use plan::Plan;
+
+use super::groups;
+use crate::documents::McInfo;
+use crate::documents::pidf::Presence;
+use crate::env::Time;
+use crate::model::*;
+use crate::procedure::{Answer, Outcome, Over, Refusal, ReplyTo, Send, View, uri};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// The interval that means "as long as I am interested": the least that is granted (TS 24.379 9.2.2.2.3 step 5).
+pub const WHOLE_INTERVAL: u32 = u32::MAX;
+
+/// Most clients of one user that can have affiliations at once.
+pub const CLIENTS_PER_USER: usize = 32;
+
+/// Longest MC service client ID that is taken, octets.
+pub const CLIENT_ID_OCTETS: usize = 256;
+
+/// A PUBLISH of affiliation status.
+#[derive(Clone, Debug)]
+pub struct PublishAsk {
+    /// The request that waits for its answer.
+    pub reply: ReplyTo,
+    /// The originating user: bound to P-Asserted-Identity, or named by a trusted server.
+    pub sender: UserId,
+    /// The service whose affiliations are meant.
+    pub service: Service,
+    /// mcptt-info: names the served user.
+    pub info: McInfo,
+    /// The affiliation document, if there is one.
+    pub presence: Option<Presence>,
+    /// Expires, seconds.
+    pub expires: Option<u32>,
+    /// SIP-If-Match.
+    pub etag: Option<String>,
+}
+
+/// TS 24.379 9.2.2.2.3 steps 1 to 19.
+///
+/// # Errors
+/// Nothing changes with any of these. 400: no served user, or a document without exactly one client. 403: the sender may
+/// not change that user's affiliations, or the user has affiliations of [`CLIENTS_PER_USER`] clients already. 404: a user
+/// that is not known. 412: an entity tag of another state. 423: an interval below [`WHOLE_INTERVAL`]. A group that the
+/// user cannot have is no error: it does not appear in the notification.
+pub fn publish(view: &mut View<'_>, ask: PublishAsk) -> Result<Outcome<Over>, Refusal> {
+    // Steps 1 to 3. The sender was found by the service layer, for a client and for another server alike.
+    let served = served_user(&ask.info)?;
+
+    // Step 4. Another user's affiliations: mandatory mode (TS 23.280 10.8.5.1.1 step 2).
+    let sender = view.model.user(ask.sender.as_str()).ok_or(Refusal::UnknownUser)?;
+    if ask.sender != served && !sender.profile.allow_affiliate_others {
+        return Err(Refusal::NotPermitted { why: "not authorised to affiliate other users" });
+    }
+    if view.model.user(served.as_str()).is_none() {
+        return Err(Refusal::UnknownUser);
+    }
+
+    // Steps 5 to 7.
+    let interval = match ask.expires {
+        Some(0) => 0,
+        Some(WHOLE_INTERVAL) => view.policy.affiliation_interval,
+        _ => return Err(Refusal::IntervalTooBrief { minimum: WHOLE_INTERVAL }),
+    };
+
+    // Steps 9 to 12, before the 200 of step 8: a document that cannot be read is refused.
+    let Wanted { client, groups, p_id } = match wanted(view.model, &served, &ask)? {
+        Read::Wanted(wanted) => wanted,
+        Read::Ignored => {
+            let etag = entity_tag(view, &served, &ClientId::new(""), ask.service, &[]);
+            return Ok(Outcome::end(Vec::new(), vec![receipt(ask.reply, interval, etag)])
+                .logged(format!("PUBLISH for {served} ignored: its document is about somebody else")));
+        }
+    };
+
+    // Steps 13 to 15. No interval: every entry of this client goes, and of no other client.
+    let mut plan = Plan::new(view.model, &served);
+    let mut dropped = Vec::new();
+    if interval == 0 {
+        plan.replace(&client, ask.service, Vec::new());
+    } else {
+        within_client_limit(view.model, &served, &client)?;
+        let expires = expiry(view.now, interval);
+        let kept = candidates(view, &plan, &client, ask.service, groups, &mut dropped);
+        let entry = |group| GroupAffiliation {
+            group,
+            status: AffiliationStatus::Affiliated,
+            expires,
+            service: ask.service,
+        };
+        plan.replace(&client, ask.service, kept.into_iter().map(entry).collect());
+    }
+
+    // Step 8, with the tag of what steps 16 and 17 store.
+    let etag = entity_tag(view, &served, &client, ask.service, plan.of(&client));
+    let mut outcome = Outcome::end(Vec::new(), vec![receipt(ask.reply, interval, etag)]);
+
+    // Steps 16 to 19. The watchers hear of every handled PUBLISH, by its p-id.
+    outcome.sends.push(Send::AffiliationStatus { user: served.clone(), p_id });
+    plan.finish(&mut outcome);
+    if !dropped.is_empty() {
+        outcome =
+            outcome.logged(format!("{served}, client {client}: not affiliated: {}", dropped.join("; ")));
+    }
+    Ok(outcome)
+}
+
+/// TS 24.379 9.2.2.2.15: after service authorisation a user is affiliated to the groups of his profile, as far as N2
+/// allows. Groups that are there already stay as they are. Run once when a client comes: a refreshed registration must
+/// not bring groups back which the user has left.
+pub(super) fn implicit(
+    view: &View<'_>,
+    plan: &mut Plan<'_>,
+    client: &ClientId,
+    service: Service,
+) -> Vec<String> {
+    let mut dropped = Vec::new();
+    let Some(user) = view.model.user(plan.user().as_str()) else { return dropped };
+    if within_client_limit(view.model, plan.user(), client).is_err() {
+        return dropped;
+    }
+    let mut entries: Vec<_> =
+        plan.of(client).iter().filter(|entry| entry.service == service).cloned().collect();
+    let mut groups: Vec<_> = entries.iter().map(|entry| entry.group.clone()).collect();
+    groups.extend(user.profile.implicit_affiliations.iter().cloned());
+    let expires = expiry(view.now, view.policy.affiliation_interval);
+    for group in candidates(view, plan, client, service, groups, &mut dropped) {
+        if !entries.iter().any(|entry| entry.group == group) {
+            entries.push(GroupAffiliation { group, status: AffiliationStatus::Affiliated, expires, service });
+        }
+    }
+    plan.replace(client, service, entries);
+    dropped
+}
+
+/// Affiliations of a client that ended by time (TS 24.379 9.2.2.2.3, the expiration of step 14). Nothing comes of a
+/// timer that is early.
+pub fn expire(view: &View<'_>, user: &UserId, client: &ClientId) -> Outcome<Over> {
+    let mut plan = Plan::new(view.model, user);
+    plan.keep(client, |entry| is_live(entry, view.now));
+    let mut outcome = Outcome::default();
+    plan.finish_and_tell(&mut outcome);
+    outcome
+}
+
+/// Whether an entry counts: affiliated, and its time not over.
+pub(super) fn is_live(entry: &GroupAffiliation, now: Time) -> bool {
+    entry.status == AffiliationStatus::Affiliated && entry.expires.is_none_or(|expires| expires > now)
+}
+
+/// Step 1: whose affiliations.
+pub(super) fn served_user(info: &McInfo) -> Result<UserId, Refusal> {
+    if info.encrypted {
+        return Err(Refusal::Encrypted);
+    }
+    let target = info.request_uri.as_deref().ok_or_else(|| malformed("mcptt-info: no mcptt-request-uri"))?;
+    uri::identity(target)
+        .map(UserId::new)
+        .ok_or_else(|| malformed("mcptt-info: mcptt-request-uri is not a URI"))
+}
+
+/// What a PUBLISH asks for.
+struct Wanted {
+    client: ClientId,
+    /// As named, in document order, each once.
+    groups: Vec<GroupId>,
+    p_id: Option<String>,
+}
+
+enum Read {
+    Wanted(Wanted),
+    /// Step 9: the document is about another user.
+    Ignored,
+}
+
+/// Steps 9, 10 and 18: client, groups and p-id from the document; without one, those that the entity tag stands for
+/// (RFC 3903 4.3, 4.5: refresh and removal carry no body).
+fn wanted(model: &Model, served: &UserId, ask: &PublishAsk) -> Result<Read, Refusal> {
+    let of_service = |record: &ClientAffiliations| -> Vec<GroupAffiliation> {
+        record.groups.iter().filter(|entry| entry.service == ask.service).cloned().collect()
+    };
+    let matches = |client: &ClientId, entries: &[GroupAffiliation], etag: &str| {
+        etag.split_once('-').is_some_and(|(state, _)| state == state_of(served, client, ask.service, entries))
+    };
+    let Some(document) = &ask.presence else {
+        let etag = ask.etag.as_deref().ok_or_else(|| malformed("PUBLISH without application/pidf+xml"))?;
+        let record = model
+            .affiliations_of(served.as_str())
+            .find(|record| matches(&record.client, &of_service(record), etag))
+            .ok_or(Refusal::UnknownEntityTag)?;
+        let groups = of_service(record).into_iter().map(|entry| entry.group).collect();
+        return Ok(Read::Wanted(Wanted { client: record.client.clone(), groups, p_id: None }));
+    };
+    // Step 9.
+    if uri::identity(&document.entity).as_deref() != Some(served.as_str()) {
+        return Ok(Read::Ignored);
+    }
+    // Step 10.
+    let [tuple] = document.tuples.as_slice() else {
+        return Err(malformed("pidf: not exactly one tuple"));
+    };
+    let id = tuple.id.trim();
+    if id.is_empty() || id.len() > CLIENT_ID_OCTETS || id.chars().any(char::is_control) {
+        return Err(malformed("pidf: the tuple has no usable id"));
+    }
+    let client = ClientId::new(id);
+    let stored = model.affiliations(served.as_str(), client.as_str()).map(of_service).unwrap_or_default();
+    if ask.etag.as_deref().is_some_and(|etag| !matches(&client, &stored, etag)) {
+        return Err(Refusal::UnknownEntityTag);
+    }
+    let mut seen = BTreeSet::new();
+    let mut groups = Vec::new();
+    for affiliation in &tuple.affiliations {
+        let group = affiliation.group.as_deref().and_then(uri::identity);
+        let group = GroupId::new(group.ok_or_else(|| malformed("pidf: affiliation without a group"))?);
+        if seen.insert(group.clone()) {
+            groups.push(group);
+        }
+    }
+    Ok(Read::Wanted(Wanted { client, groups, p_id: document.p_id.clone() }))
+}
+
+/// A user cannot fill the server with the affiliations of clients he makes up.
+fn within_client_limit(model: &Model, user: &UserId, client: &ClientId) -> Result<(), Refusal> {
+    let others = model.affiliations_of(user.as_str()).filter(|record| record.client != *client).count();
+    if others >= CLIENTS_PER_USER {
+        return Err(Refusal::NotPermitted { why: "too many clients of this user have affiliations" });
+    }
+    Ok(())
+}
+
+/// Step 14 with the checks of the owning server (TS 23.280 10.8.3.1 step 3): which of these groups the client gets. What
+/// is not given goes to `dropped`, with the reason for the operator.
+fn candidates(
+    view: &View<'_>,
+    plan: &Plan<'_>,
+    client: &ClientId,
+    service: Service,
+    groups: Vec<GroupId>,
+    dropped: &mut Vec<String>,
+) -> Vec<GroupId> {
+    let mut eligible = Vec::new();
+    for group in groups {
+        match owner_admits(view, plan.user(), &group, service) {
+            Ok(()) => eligible.push(group),
+            Err(refusal) => dropped.push(format!("{group}: {refusal}")),
+        }
+    }
+    // Steps 14 b) and c). N2 counts different groups over all clients of the user.
+    let limit = view.model.user(plan.user().as_str()).and_then(|user| user.profile.max_affiliations_n2);
+    let Some(limit) = limit else { return eligible };
+    let elsewhere = plan.groups_of_others(client, service, view.now);
+    let mut room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(elsewhere.len());
+    let mut given: BTreeSet<GroupId> =
+        eligible.iter().filter(|group| elsewhere.contains(*group)).cloned().collect();
+    // Reduction by our policy: what the client has already goes first, then the order of the request.
+    let has = |group: &GroupId| {
+        plan.of(client)
+            .iter()
+            .any(|entry| entry.service == service && entry.group == *group && is_live(entry, view.now))
+    };
+    let (old, new): (Vec<_>, Vec<_>) =
+        eligible.iter().filter(|group| !elsewhere.contains(*group)).partition(|group| has(group));
+    for group in old.into_iter().chain(new) {
+        if room > 0 {
+            room -= 1;
+            given.insert(group.clone());
+        } else {
+            dropped.push(format!("{group}: beyond N2={limit}"));
+        }
+    }
+    eligible.retain(|group| given.contains(group));
+    eligible
+}
+
+/// TS 24.379 9.2.2.3.3 steps 4, 4a, 5 and 9.2.2.3.8: whether the server that owns the group lets the user in. Groups of
+/// partner systems are not reachable: no partner is configured to publish to (9.2.2.2.6).
+fn owner_admits(view: &View<'_>, user: &UserId, group: &GroupId, service: Service) -> Result<(), Refusal> {
+    if !view.policy.is_own(group) {
+        return Err(Refusal::PartnerNotPermitted(group.clone()));
+    }
+    let document =
+        view.model.group(Side::Mc, group.as_str()).ok_or_else(|| Refusal::NoSuchGroup(group.clone()))?;
+    if document.disabled {
+        return Err(Refusal::GroupDisabled(group.clone()));
+    }
+    if !groups::is_member(view.model, user, group) {
+        return Err(Refusal::NotMember(group.clone()));
+    }
+    if !document.services.contains(&service) {
+        return Err(Refusal::LocalPolicy { why: "a group does not offer the service" });
+    }
+    Ok(())
+}
+
+/// When an affiliation of this interval ends; the whole interval does not end by time.
+fn expiry(now: Time, interval: u32) -> Option<Time> {
+    (interval != WHOLE_INTERVAL).then(|| now.plus(Duration::from_secs(u64::from(interval))))
+}
+
+/// Step 8: the receipt. It says nothing about the groups.
+fn receipt(to: ReplyTo, interval: u32, etag: String) -> Send {
+    Send::Answer { to, answer: Answer { expires: Some(interval), etag: Some(etag), ..Answer::plain(200) } }
+}
+
+/// A fresh entity tag for this state of one client (RFC 3903 6: each 2xx has one of its own).
+fn entity_tag(
+    view: &mut View<'_>,
+    user: &UserId,
+    client: &ClientId,
+    service: Service,
+    entries: &[GroupAffiliation],
+) -> String {
+    let of_service: Vec<_> = entries.iter().filter(|entry| entry.service == service).cloned().collect();
+    format!("{}-{}", state_of(user, client, service, &of_service), view.ids.tag())
+}
+
+/// The part of an entity tag that stands for the state: 64 bits of its digest.
+fn state_of(user: &UserId, client: &ClientId, service: Service, entries: &[GroupAffiliation]) -> String {
+    let mut digest = Sha256::new();
+    let mut add = |text: &str| {
+        digest.update(text.len().to_be_bytes());
+        digest.update(text);
+    };
+    add(user.as_str());
+    add(client.as_str());
+    add(match service {
+        Service::Mcptt => "mcptt",
+        Service::McVideo => "mcvideo",
+        Service::McData => "mcdata",
+    });
+    for entry in entries {
+        add(entry.group.as_str());
+        add(&entry.expires.map_or(0, Time::as_millis).to_string());
+    }
+    digest.finalize().iter().take(8).map(|octet| format!("{octet:02x}")).collect()
+}
+
+fn malformed(place: &str) -> Refusal {
+    Refusal::Malformed { place: place.to_owned() }
+}

@@ -1,0 +1,283 @@
+//! Where a user can be reached: REGISTER of a client at our own registrar (RFC 3261 10.3), or what a configured S-CSCF
+//! says of its users (third-party REGISTER, TS 24.229 5.7.1.1).
+//!
+//! ```text
+//!  client or S-CSCF             MC service server
+//!    |-- REGISTER ----------------->| steps 5 to 7: bindings, all or none
+//!    |<------- 200 with bindings ---| step 8
+//!    |                              | first binding of a client: its configured groups (TS 24.379 9.2.2.2.15)
+//!    |                              | last binding of a client gone: its affiliations (TS 24.379 7.3.5)
+//! ```
+
+use super::affiliation::{self, Plan};
+use crate::env::Time;
+use crate::model::*;
+use crate::procedure::{Answer, Outcome, Over, Refusal, ReplyTo, Send, View, uri};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// From this interval on a registrar may not call it too brief (RFC 3261 10.3 step 7), seconds.
+const NEVER_TOO_BRIEF: u32 = 3600;
+
+/// A REGISTER. Without contacts it asks what is there.
+#[derive(Clone, Debug)]
+pub struct RegisterAsk {
+    /// The request that waits for its answer.
+    pub reply: ReplyTo,
+    /// The MC user that the address of record belongs to.
+    pub user: UserId,
+    /// The address of record: To.
+    pub public_id: PublicId,
+    /// Contacts, in order.
+    pub contacts: Vec<ContactAsk>,
+    /// `Contact: *`.
+    pub remove_all: bool,
+    /// Expires header, seconds.
+    pub expires: Option<u32>,
+    /// Call-ID.
+    pub call_id: String,
+    /// CSeq number.
+    pub cseq: u32,
+    /// Where it came from.
+    pub source: Source,
+    /// `Route` values for requests to these contacts (Path, or the configured core).
+    pub route: Vec<String>,
+    /// Who registers.
+    pub origin: BindingOrigin,
+    /// Service for which the user is affiliated to the groups of the profile.
+    pub service: Service,
+    /// Most contacts of one address of record (`Limits::contacts_per_identity`).
+    pub contacts_limit: usize,
+}
+
+/// One Contact of a REGISTER.
+#[derive(Clone, Debug)]
+pub struct ContactAsk {
+    /// Its URI.
+    pub contact: String,
+    /// `expires` parameter, seconds; `None`: the header's.
+    pub expires: Option<u32>,
+    /// `+sip.instance`, or the client ID of the body.
+    pub client: Option<ClientId>,
+    /// Its parameters as received, for answers (`q` among them).
+    pub parameters: String,
+}
+
+/// RFC 3261 10.3 steps 4 to 8. Steps 1 to 3 (domain, extensions, authentication) are behind the service layer.
+///
+/// # Errors
+/// No binding changes with any of these. 400: `*` beside other contacts or with an interval, or a CSeq that is not higher
+/// than that of the binding. 403: the address belongs to somebody else, or would have too many contacts. 404: the user is
+/// not known. 423: an interval below the configured one.
+pub fn register(view: &mut View<'_>, ask: RegisterAsk) -> Result<Outcome<Over>, Refusal> {
+    // Steps 4 and 5.
+    if view.model.user(ask.user.as_str()).is_none() {
+        return Err(Refusal::UnknownUser);
+    }
+    if view.model.user_of(ask.public_id.as_str()).is_some_and(|owner| owner.id != ask.user) {
+        return Err(Refusal::NotPermitted { why: "the address of record belongs to another user" });
+    }
+    let live = live_bindings(view, &ask.public_id);
+    let bindings = match ask.origin {
+        BindingOrigin::Own => own(view, &ask, &live)?,
+        BindingOrigin::ThirdParty => third_party(view, &ask, &live),
+    };
+    if bindings.len() > ask.contacts_limit && bindings.len() > live.len() {
+        return Err(Refusal::NotPermitted { why: "too many contacts" });
+    }
+    // Step 8. The service layer writes the bindings into it.
+    let answer = Send::Answer { to: ask.reply, answer: Answer::plain(200) };
+    let mut outcome = Outcome::end(Vec::new(), vec![answer]);
+    store(view, &ask.user, &ask.public_id, bindings, ask.service, &mut outcome);
+    Ok(outcome)
+}
+
+/// Bindings of an address of record that ended by time. Nothing comes of a timer that is early.
+pub fn expire(view: &View<'_>, public_id: &PublicId) -> Outcome<Over> {
+    let mut outcome = Outcome::default();
+    if let Some(registration) = view.model.registration(public_id.as_str()) {
+        let live = live_bindings(view, public_id);
+        // No binding is new, so the service does not matter.
+        store(view, &registration.user, public_id, live, Service::Mcptt, &mut outcome);
+    }
+    outcome
+}
+
+fn live_bindings(view: &View<'_>, public_id: &PublicId) -> Vec<Binding> {
+    let registration = view.model.registration(public_id.as_str());
+    let bindings = registration.map_or(&[][..], |registration| &registration.bindings);
+    bindings.iter().filter(|binding| binding.expires > view.now).cloned().collect()
+}
+
+/// Steps 6 and 7: what a client's own REGISTER makes of the bindings.
+fn own(view: &View<'_>, ask: &RegisterAsk, live: &[Binding]) -> Result<Vec<Binding>, Refusal> {
+    let in_order = |binding: &Binding| binding.call_id != ask.call_id || ask.cseq > binding.cseq;
+    let out_of_order = || malformed("CSeq is not higher than that of the binding");
+
+    // Step 6.
+    if ask.remove_all {
+        if !ask.contacts.is_empty() {
+            return Err(malformed("Contact: * beside other contacts"));
+        }
+        if ask.expires != Some(0) {
+            return Err(malformed("Contact: * with an interval other than 0"));
+        }
+        return if live.iter().all(in_order) { Ok(Vec::new()) } else { Err(out_of_order()) };
+    }
+
+    // Step 7.
+    let (longest, shortest) = view.policy.registration_seconds;
+    let mut bindings = live.to_vec();
+    for contact in &ask.contacts {
+        let interval = contact.expires.or(ask.expires).unwrap_or(longest);
+        if interval > 0 && interval < shortest && interval < NEVER_TOO_BRIEF {
+            return Err(Refusal::IntervalTooBrief { minimum: shortest.min(NEVER_TOO_BRIEF) });
+        }
+        let same = |binding: &Binding| uri::same_contact(&binding.contact, &contact.contact);
+        if !live.iter().filter(|binding| same(binding)).all(in_order) {
+            return Err(out_of_order());
+        }
+        let old = bindings.iter().position(same).map(|place| bindings.remove(place));
+        if interval > 0 {
+            let known = old.and_then(|old| old.client);
+            let client = contact.client.clone().or(known);
+            bindings.push(binding(
+                view.now,
+                ask,
+                contact.contact.clone(),
+                client,
+                contact,
+                interval.min(longest),
+            ));
+        }
+    }
+    Ok(bindings)
+}
+
+/// A third-party REGISTER: one binding, keyed by To. Each has a Call-ID of its own and says nothing of an order; its
+/// Contact is the S-CSCF, so requests go to the public identity; and the S-CSCF does not ask again if its interval is
+/// refused, so it is taken as it is.
+fn third_party(view: &View<'_>, ask: &RegisterAsk, live: &[Binding]) -> Vec<Binding> {
+    let contact = ask.contacts.first();
+    let interval = contact.and_then(|contact| contact.expires).or(ask.expires);
+    let interval = interval.unwrap_or(view.policy.registration_seconds.0);
+    if interval == 0 || ask.remove_all {
+        return Vec::new();
+    }
+    let known = live.iter().find_map(|binding| binding.client.clone());
+    let silent =
+        ContactAsk { contact: String::new(), expires: None, client: None, parameters: String::new() };
+    let contact = contact.unwrap_or(&silent);
+    let client = contact.client.clone().or(known);
+    vec![binding(view.now, ask, ask.public_id.to_string(), client, contact, interval)]
+}
+
+fn binding(
+    now: Time,
+    ask: &RegisterAsk,
+    uri: String,
+    client: Option<ClientId>,
+    contact: &ContactAsk,
+    interval: u32,
+) -> Binding {
+    Binding {
+        contact: uri,
+        route: ask.route.clone(),
+        client,
+        parameters: contact.parameters.clone(),
+        call_id: ask.call_id.clone(),
+        cseq: ask.cseq,
+        expires: now.plus(Duration::from_secs(u64::from(interval))),
+        source: ask.source,
+        origin: ask.origin,
+    }
+}
+
+/// Makes these the bindings of the address of record, and draws the consequences for affiliations: a client that came
+/// gets the groups of the profile, a client that is gone loses its groups.
+fn store(
+    view: &View<'_>,
+    user: &UserId,
+    public_id: &PublicId,
+    bindings: Vec<Binding>,
+    service: Service,
+    outcome: &mut Outcome<Over>,
+) {
+    let stored = view.model.registration(public_id.as_str());
+    if stored.map_or(&[][..], |stored| &stored.bindings) == bindings.as_slice() {
+        return;
+    }
+    let elsewhere: Vec<&Binding> = view
+        .model
+        .registrations_of(user.as_str())
+        .filter(|registration| registration.public_id != *public_id)
+        .flat_map(|registration| &registration.bindings)
+        .collect();
+    let stored = stored.filter(|stored| stored.user == *user);
+    let before = Clients::of(
+        view.model,
+        user,
+        elsewhere.iter().copied().chain(stored.iter().flat_map(|stored| &stored.bindings)),
+    );
+    let after = Clients::of(view.model, user, elsewhere.into_iter().chain(&bindings));
+
+    let mut plan = Plan::new(view.model, user);
+    for client in before.gone(&after, view.model, user) {
+        plan.keep(&client, |_| false);
+    }
+    let mut dropped = Vec::new();
+    for client in after.known.difference(&before.known) {
+        dropped.extend(affiliation::implicit(view, &mut plan, client, service));
+    }
+    outcome.changes.push(if bindings.is_empty() {
+        Change::Remove(FactKey::Registration(public_id.clone()))
+    } else {
+        let (public_id, user) = (public_id.clone(), user.clone());
+        Change::Put(Fact::Registration(Registration { public_id, user, bindings }))
+    });
+    plan.finish_and_tell(outcome);
+    if !dropped.is_empty() {
+        outcome.log = Some(format!("{user}: groups of the profile left out: {}", dropped.join("; ")));
+    }
+}
+
+/// The clients behind some bindings.
+struct Clients {
+    known: BTreeSet<ClientId>,
+    /// A binding that names no client, of a user without a default one.
+    unknown: bool,
+}
+
+impl Clients {
+    fn of<'a>(model: &Model, user: &UserId, bindings: impl Iterator<Item = &'a Binding>) -> Self {
+        let default = model.user(user.as_str()).and_then(|user| user.default_client.clone());
+        let mut clients = Self { known: BTreeSet::new(), unknown: false };
+        for binding in bindings {
+            match binding.client.clone().or_else(|| default.clone()) {
+                Some(client) => drop(clients.known.insert(client)),
+                None => clients.unknown = true,
+            }
+        }
+        clients
+    }
+
+    fn is_empty(&self) -> bool {
+        self.known.is_empty() && !self.unknown
+    }
+
+    /// Clients that logged off between `self` and `after`. Which one went with a binding that named none is known only
+    /// when nothing is left: all of them.
+    fn gone(&self, after: &Self, model: &Model, user: &UserId) -> BTreeSet<ClientId> {
+        if self.unknown && after.is_empty() {
+            return model.affiliations_of(user.as_str()).map(|record| record.client.clone()).collect();
+        }
+        self.known.difference(&after.known).cloned().collect()
+    }
+}
+
+fn malformed(place: &str) -> Refusal {
+    Refusal::Malformed { place: place.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;
