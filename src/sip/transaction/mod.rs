@@ -4,6 +4,7 @@
 mod client_invite;
 mod client_plain;
 mod hop;
+mod machine;
 mod server_invite;
 mod server_plain;
 mod table;
