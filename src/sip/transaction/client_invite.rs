@@ -113,7 +113,12 @@ mod tests {
 
     #[test]
     fn the_arrows_are_those_of_the_figure() {
-        matches_figure("client_invite", START, STATES, EVENTS, next);
+        matches_figure("client_invite", START.0, STATES, EVENTS, next);
+    }
+
+    #[test]
+    fn calling_begins_with_the_invite_and_timers_a_and_b() {
+        assert_eq!(START, (In::Calling, &[Do::Send, Do::Start(A), Do::Start(B)][..]));
     }
 
     #[test]

@@ -84,7 +84,12 @@ mod tests {
 
     #[test]
     fn the_arrows_are_those_of_the_figure() {
-        matches_figure("client_plain", START, STATES, EVENTS, next);
+        matches_figure("client_plain", START.0, STATES, EVENTS, next);
+    }
+
+    #[test]
+    fn trying_begins_with_the_request_and_timers_e_and_f() {
+        assert_eq!(START, (In::Trying, &[Do::Send, Do::Start(E), Do::Start(F)][..]));
     }
 
     #[test]

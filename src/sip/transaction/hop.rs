@@ -130,8 +130,7 @@ impl NextHops {
             bound.is_unspecified() || bound.is_loopback() == address.ip().is_loopback()
         };
         let all = || self.listeners.iter().enumerate();
-        let (index, _) =
-            all().find(|l| fits(&l) && reaches(&l)).or_else(|| all().find(|l| fits(&l)))?;
+        let (index, _) = all().find(|l| fits(&l) && reaches(&l)).or_else(|| all().find(|l| fits(&l)))?;
         Some(Hop { listener: u16::try_from(index).ok()?, transport, address })
     }
 
@@ -180,7 +179,8 @@ mod tests {
     }
 
     fn hops() -> NextHops {
-        let list = |places: &[(Transport, &str)]| places.iter().map(|(t, a)| (*t, a.parse().unwrap())).collect();
+        let list =
+            |places: &[(Transport, &str)]| places.iter().map(|(t, a)| (*t, a.parse().unwrap())).collect();
         NextHops {
             listeners: vec![
                 listener(Transport::Udp, "127.0.0.1:5060"),
@@ -209,7 +209,11 @@ mod tests {
             .map_err(|error| error.to_string())
     }
 
-    fn one(listener: u16, transport: Transport, address: &str) -> Result<Vec<(u16, Transport, String)>, String> {
+    fn one(
+        listener: u16,
+        transport: Transport,
+        address: &str,
+    ) -> Result<Vec<(u16, Transport, String)>, String> {
         Ok(vec![(listener, transport, address.to_owned())])
     }
 
@@ -230,13 +234,19 @@ mod tests {
     #[test]
     fn without_a_fitting_listener_there_is_no_way() {
         let why = "no listener has its transport and address family";
-        assert_eq!(resolve("sip:[2001:db8::5];transport=tcp"), Err(format!("no way to [2001:db8::5]: {why}")));
+        assert_eq!(
+            resolve("sip:[2001:db8::5];transport=tcp"),
+            Err(format!("no way to [2001:db8::5]: {why}"))
+        );
         assert_eq!(resolve("sip:six.example"), Err(format!("no way to six.example: {why}")));
     }
 
     #[test]
     fn maddr_stands_for_the_host() {
-        assert_eq!(resolve("sip:a@nowhere.example;maddr=192.0.2.9"), one(1, Transport::Udp, "192.0.2.9:5060"));
+        assert_eq!(
+            resolve("sip:a@nowhere.example;maddr=192.0.2.9"),
+            one(1, Transport::Udp, "192.0.2.9:5060")
+        );
     }
 
     #[test]
@@ -245,10 +255,7 @@ mod tests {
         assert_eq!(all, ["192.0.2.7:5070", "192.0.2.8:5070", "[2001:db8::7]:5080"]);
         assert_eq!(resolve("sip:core.example;transport=tcp"), one(2, Transport::Tcp, "192.0.2.8:5070"));
         assert_eq!(resolve("sip:core.example:5080"), one(3, Transport::Udp, "[2001:db8::7]:5080"));
-        assert_eq!(
-            resolve("sip:core.example:6000;transport=tcp"),
-            one(2, Transport::Tcp, "192.0.2.8:6000")
-        );
+        assert_eq!(resolve("sip:core.example:6000;transport=tcp"), one(2, Transport::Tcp, "192.0.2.8:6000"));
     }
 
     #[test]

@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_arrows_are_those_of_the_figure() {
-        matches_figure("server_invite", (START, &[]), STATES, EVENTS, next);
+        matches_figure("server_invite", START, STATES, EVENTS, next);
     }
 
     #[test]

@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn the_arrows_are_those_of_the_figure() {
-        matches_figure("server_plain", (START, &[]), STATES, EVENTS, next);
+        matches_figure("server_plain", START, STATES, EVENTS, next);
     }
 
     #[test]
