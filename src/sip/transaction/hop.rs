@@ -1,14 +1,12 @@
 //! Next hops by configuration and literal addresses. DNS (RFC 3263) will answer here too.
 
 use super::Path;
+use super::key::DEFAULT_PORT;
 use crate::model::Transport;
 use crate::sip::message::{Draft, NameAddr, Uri};
 use crate::sip::wire::Name;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-
-/// Port of sip: over UDP and TCP where none is written (RFC 3261 19.1.2).
-const DEFAULT_PORT: u16 = 5060;
 
 /// A listening socket and how it is named in Via and Contact.
 #[derive(Clone, Debug, PartialEq, Eq)]

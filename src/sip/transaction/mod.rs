@@ -1,16 +1,27 @@
 //! Transactions (RFC 3261 section 17, RFC 6026): four machines in four files, the table that finds them, and next
 //! hops. Compact after completion: a finished transaction keeps a key, the octets it resends and a deadline.
 
+mod client;
 mod client_invite;
 mod client_plain;
+mod clock;
 mod hop;
+mod incoming;
+mod key;
 mod machine;
+mod outgoing;
+mod rewrite;
+mod server;
 mod server_invite;
 mod server_plain;
+mod slab;
 mod table;
+#[cfg(test)]
+mod tests;
 
-pub use hop::{Listener, NextHops, NoHop};
-pub use table::{Settings, Transactions};
+pub use hop::{Hop, Listener, NextHops, NoHop};
+pub use rewrite::{RETRY_AFTER_SECONDS, unavailable_instead};
+pub use table::{Counters, Settings, Transactions};
 
 use crate::env::Time;
 use crate::model::{Source, Transport};

@@ -7,8 +7,9 @@
 //!                   +------------+                         +----------+  INVITE: nothing
 //!                         |                                 |       | L
 //!                         | 300-699: send, start G and H    |       |
+//!                         | not kept: start G and H         |       |
 //!                         |   +-----------------------------+       |
-//!                         |   | 2xx not kept: start G and H         |
+//!                         |   | not kept: start G and H             |
 //!  INVITE: resend   +-----v---v-+  H: report "no ACK"      +--------v---+
 //!  G: resend        | Completed |------------------------->| Terminated |
 //!                   +-----------+                          +----^-------+
@@ -52,7 +53,7 @@ pub enum Event {
     Success,
     /// The user answers 300 to 699.
     Failure,
-    /// The 2xx has not left and never will, because what it says could not be kept; a 503 takes its place.
+    /// The response has not left and never will, because what it says could not be kept; a 503 takes its place.
     NotKept,
     /// A timer fired.
     Fired(Timer),
@@ -80,8 +81,10 @@ pub fn next(state: State, event: Event) -> Option<(State, &'static [Do])> {
         (In::Accepted,   On::Ack)         => (In::Accepted,   &[Do::DeliverAck]),
         (In::Accepted,   On::Success)     => (In::Accepted,   &[Do::Send]),
         (In::Accepted,   On::Fired(L))    => (In::Terminated, &[]),
-        // Not in the figure: commit before answer. The caller sends the 503 in the place of the 2xx.
+        // Not in the figure: commit before answer. The caller sends the 503 in the place of the response.
+        (In::Proceeding, On::NotKept)     => (In::Completed,  &[Do::Start(G), Do::Start(H)]),
         (In::Accepted,   On::NotKept)     => (In::Completed,  &[Do::Start(G), Do::Start(H)]),
+        (In::Completed,  On::NotKept)     => (In::Completed,  &[]),
         _ => return None,
     })
 }

@@ -46,6 +46,8 @@ pub enum Event {
     Provisional,
     /// The user answers 200 to 699.
     Final,
+    /// The response has not left and never will, because what it says could not be kept; a 503 takes its place.
+    NotKept,
     /// A timer fired.
     Fired(Timer),
 }
@@ -66,6 +68,9 @@ pub fn next(state: State, event: Event) -> Option<(State, &'static [Do])> {
         (In::Proceeding, On::Final)       => (In::Completed,  &[Do::Send, Do::Start(J)]),
         (In::Completed,  On::Request)     => (In::Completed,  &[Do::Send]),
         (In::Completed,  On::Fired(J))    => (In::Terminated, &[]),
+        // Not in the figure: commit before answer. The caller sends the 503 in the place of the response.
+        (In::Proceeding, On::NotKept)     => (In::Completed,  &[Do::Start(J)]),
+        (In::Completed,  On::NotKept)     => (In::Completed,  &[]),
         _ => return None,
     })
 }
@@ -76,7 +81,7 @@ mod tests {
     use super::{Event as On, State as In, Timer::*, *};
 
     const STATES: &[State] = &[In::Trying, In::Proceeding, In::Completed, In::Terminated];
-    const EVENTS: &[Event] = &[On::Request, On::Provisional, On::Final, On::Fired(J)];
+    const EVENTS: &[Event] = &[On::Request, On::Provisional, On::Final, On::NotKept, On::Fired(J)];
 
     #[test]
     fn the_arrows_are_those_of_the_figure() {

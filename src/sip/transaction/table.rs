@@ -1,10 +1,15 @@
 //! All transactions of a node.
 
+use super::client::{self, Clients};
+use super::clock::{Clock, Owner};
+use super::key::Hasher;
+use super::machine::{ServerAction, Timer};
+use super::server::{self, Servers};
 use super::*;
 use crate::config::Limits;
 use crate::env::Ids;
-use crate::sip::message::{Draft, Reply};
-use crate::sip::wire;
+use crate::sip::message::{Draft, Malformed, Reply};
+use crate::sip::wire::{self, Name, Start};
 
 /// What the transaction layer is set up with.
 #[derive(Clone, Debug)]
@@ -24,21 +29,67 @@ pub struct Settings {
     pub hash_key: (u64, u64),
 }
 
+/// What was dropped or refused without the user hearing of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Responses that belong to no request of ours.
+    pub stray_responses: u64,
+    /// Responses that could not be read.
+    pub malformed_responses: u64,
+    /// Requests answered 400, or not at all because they were an ACK.
+    pub malformed_requests: u64,
+    /// Requests answered 482.
+    pub merged_requests: u64,
+    /// Requests answered 503 for lack of room.
+    pub refused_requests: u64,
+    /// Answered transactions forgotten before their time to make room.
+    pub forgotten: u64,
+    /// Messages for which the figure has no arrow in the state of their transaction.
+    pub out_of_state: u64,
+}
+
 /// The table of all server and client transactions, and their timers.
 #[derive(Debug)]
 pub struct Transactions {
-    settings: Settings,
+    pub(super) settings: Settings,
+    pub(super) hasher: Hasher,
+    pub(super) clock: Clock,
+    pub(super) servers: Servers,
+    pub(super) clients: Clients,
+    /// INVITEs that came since the last [`Self::settle_trying`].
+    pub(super) untried: Vec<u64>,
+    pub(super) counters: Counters,
+    /// The key of the request at hand, and what it has in common with merged ones; kept for their memory, like `fired`.
+    pub(super) key: Vec<u8>,
+    pub(super) merged: Vec<u8>,
+    fired: Vec<(Timer, Owner)>,
 }
 
 impl Transactions {
     /// An empty table.
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self {
+            hasher: Hasher::new(settings.hash_key),
+            clock: Clock::new(settings.timers),
+            settings,
+            servers: Servers::new(),
+            clients: Clients::new(),
+            untried: Vec::new(),
+            counters: Counters::default(),
+            key: Vec::new(),
+            merged: Vec::new(),
+            fired: Vec::new(),
+        }
     }
 
     /// The settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// What was dropped or refused so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
     }
 
     /// Takes one scanned message. Repetitions, ACKs of failures and CANCELs are dealt with here (200 or 481 to a
@@ -55,22 +106,37 @@ impl Transactions {
         out: &mut Outbox,
         events: &mut Vec<Event>,
     ) {
-        let _ = (now, ids, flow, message, out, events);
-        unimplemented!()
+        match message.start() {
+            Start::Request { .. } => {
+                let octets = message.octets().clone();
+                match Request::read(message) {
+                    Ok(request) => self.receive_request(now, flow, request, out, events),
+                    Err(Malformed { place }) => {
+                        // Only now, because a copy for the rare case would cost every request.
+                        if let Ok(Some(message)) = wire::datagram(octets, &self.settings.limits) {
+                            self.reject(ids, flow, &message, 400, place, out);
+                        }
+                    }
+                }
+            }
+            Start::Response { .. } => match Response::read(message) {
+                Ok(response) => self.receive_response(now, flow, response, out, events),
+                Err(_) => self.counters.malformed_responses += 1,
+            },
+        }
     }
 
     /// Answers `wire::Rejected::Answerable` without state.
     pub fn reject(
         &mut self,
-        ids: &mut Ids,
+        _ids: &mut Ids,
         flow: Flow,
         message: &wire::Message,
         status: u16,
         place: &str,
         out: &mut Outbox,
     ) {
-        let _ = (ids, flow, message, status, place, out);
-        unimplemented!()
+        self.refuse_unread(flow, message, status, place, out);
     }
 
     /// Sends a response of a server transaction. `to_tag` is added unless the request has one. A 2xx to INVITE puts
@@ -84,27 +150,63 @@ impl Transactions {
         to_tag: &str,
         out: &mut Outbox,
     ) -> bool {
-        let _ = (now, id, reply, to_tag, out);
-        unimplemented!()
+        let heard = server::Heard::Answer(reply.status);
+        let Some(server) = self.servers.get(id.0) else { return false };
+        let Some((request, flow)) = server.request() else { return false };
+        if !server.takes(heard) {
+            return false;
+        }
+        let octets = self.branded(reply).to_wire(request, Some(to_tag), flow.peer);
+        self.servers.set_response(id.0, octets, reply.status >= 200);
+        self.servers.drive(now, &mut self.clock, id.0, heard, out);
+        true
     }
 
     /// Sends `100 Trying` for every INVITE received since the last call that has had no answer yet. The node calls
     /// it at the end of handling one input.
     pub fn settle_trying(&mut self, now: Time, out: &mut Outbox) {
-        let _ = (now, out);
-        unimplemented!()
+        let mut untried = std::mem::take(&mut self.untried);
+        for id in untried.drain(..) {
+            let Some(server) = self.servers.get(id) else { continue };
+            let Some((request, _)) = server.request() else { continue };
+            if server.response().is_none() {
+                let mut trying = Reply::new(100);
+                // RFC 3261 8.2.6.1.
+                trying.headers.extend(request.text(Name::Timestamp).map(|time| (Name::Timestamp, time)));
+                self.respond(now, ServerId(id), &trying, "", out);
+            }
+        }
+        self.untried = untried;
     }
 
     /// The request of a server transaction, while it is kept (until the final answer).
     pub fn request_of(&self, id: ServerId) -> Option<&Request> {
-        let _ = id;
-        unimplemented!()
+        self.servers.get(id.0)?.request().map(|(request, _)| request)
+    }
+
+    /// The response last sent by a server transaction that is not over.
+    pub fn last_response(&self, id: ServerId) -> Option<&Bytes> {
+        self.servers.get(id.0)?.response()
     }
 
     /// Sends the last 2xx of an INVITE transaction again.
     pub fn resend(&mut self, id: ServerId, out: &mut Outbox) {
-        let _ = (id, out);
-        unimplemented!()
+        if self.servers.get(id.0).is_some_and(server::Server::is_accepted) {
+            // The arrow starts no timer, so the time does not matter.
+            self.servers.drive(Time::default(), &mut self.clock, id.0, server::Heard::Answer(200), out);
+        }
+    }
+
+    /// What a response said could not be kept, and the response has not left: returns the 503 to send in its place
+    /// ([`rewrite::unavailable_instead`]). From now on the transaction, if it is not over, repeats the 503 and for an
+    /// INVITE waits for its ACK. `None`: `response` cannot be replaced (it is no response of ours, or `100 Trying`).
+    pub fn refuse_instead(&mut self, now: Time, id: ServerId, response: &Bytes) -> Option<Bytes> {
+        let refusal = rewrite::unavailable_instead(response)?;
+        if self.servers.get(id.0).is_some_and(|server| server.takes(server::Heard::NotKept)) {
+            self.servers.set_response(id.0, refusal.clone(), true);
+            self.servers.drive(now, &mut self.clock, id.0, server::Heard::NotKept, &mut Vec::new());
+        }
+        Some(refusal)
     }
 
     /// Starts a client transaction: finds the hop (`path`, or by Route and Request-URI), writes Via, sends. ACK for a
@@ -120,11 +222,11 @@ impl Transactions {
         path: Option<Path>,
         out: &mut Outbox,
     ) -> Result<ClientId, NoHop> {
-        let _ = (now, ids, draft, path, out);
-        unimplemented!()
+        self.start_client(now, ids, draft, path, out)
     }
 
-    /// Sends an ACK for a 2xx: no transaction. Returns its octets and path for repetition.
+    /// Sends an ACK for a 2xx: no transaction. Returns its octets and path for repetition. It goes where it is
+    /// resolved to whatever its size, because nobody would hear that a stream could not be opened.
     ///
     /// # Errors
     /// [`NoHop`] if there is no way to the target.
@@ -135,15 +237,21 @@ impl Transactions {
         path: Option<Path>,
         out: &mut Outbox,
     ) -> Result<(Path, Bytes), NoHop> {
-        let _ = (ids, draft, path, out);
-        unimplemented!()
+        self.send_without_state(ids, draft, path, out)
     }
 
     /// Cancels an INVITE of ours (RFC 3261 9.1): at once if a provisional answer came, else as soon as one comes.
     /// If no final answer follows within 64*T1 the transaction ends with `Timeout`. Nothing if it is over.
-    pub fn cancel(&mut self, now: Time, ids: &mut Ids, id: ClientId, reason: Option<&str>, out: &mut Outbox) {
-        let _ = (now, ids, id, reason, out);
-        unimplemented!()
+    pub fn cancel(
+        &mut self,
+        now: Time,
+        _ids: &mut Ids,
+        id: ClientId,
+        reason: Option<&str>,
+        out: &mut Outbox,
+    ) {
+        self.clients.wish_cancel(id.0, reason);
+        self.clients.drive(now, &mut self.clock, id.0, client::Heard::Cancel(reason), out);
     }
 
     /// The runtime could not send what carried this ticket.
@@ -155,23 +263,40 @@ impl Transactions {
         out: &mut Outbox,
         events: &mut Vec<Event>,
     ) {
-        let _ = (now, ids, id, out, events);
-        unimplemented!()
+        if self.move_on(now, ids, id.0, out) {
+            return;
+        }
+        self.drive_client(now, id.0, client::Heard::Unreachable, out, events);
     }
 
     /// Lets timers that are due fire.
-    pub fn fire(&mut self, now: Time, ids: &mut Ids, out: &mut Outbox, events: &mut Vec<Event>) {
-        let _ = (now, ids, out, events);
-        unimplemented!()
+    pub fn fire(&mut self, now: Time, _ids: &mut Ids, out: &mut Outbox, events: &mut Vec<Event>) {
+        let mut fired = std::mem::take(&mut self.fired);
+        self.clock.expire(now, &mut fired);
+        for (timer, owner) in fired.drain(..) {
+            match owner {
+                Owner::Server(id) => {
+                    let heard = server::Heard::Fired(timer);
+                    let actions = self.servers.drive(now, &mut self.clock, id, heard, out);
+                    if actions.is_some_and(|actions| actions.contains(&ServerAction::ReportNoAck)) {
+                        events.push(Event::NoAck { id: ServerId(id) });
+                    }
+                }
+                Owner::Client(id) => {
+                    self.drive_client(now, id, client::Heard::Fired(timer), out, events);
+                }
+            }
+        }
+        self.fired = fired;
     }
 
     /// When [`Self::fire`] has something to do, at the earliest.
     pub fn due(&self) -> Due {
-        unimplemented!()
+        self.clock.due()
     }
 
     /// Open server transactions, open client transactions: for limits, metrics and tests.
     pub fn open(&self) -> (usize, usize) {
-        unimplemented!()
+        (self.servers.len(), self.clients.len())
     }
 }
