@@ -1,1 +1,4 @@
 //! From message to procedure and back.
+
+#[cfg(test)]
+mod regrouping;

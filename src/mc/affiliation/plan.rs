@@ -3,7 +3,6 @@
 
 use super::is_live;
 use crate::env::Time;
-use crate::mc::groups;
 use crate::model::*;
 use crate::procedure::{Outcome, Over, Send};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,9 +76,8 @@ impl<'a> Plan<'a> {
     }
 
     /// Adds the facts that change; then, in this order, the status update for the GMS (TS 23.280 10.8.3.1 step 5b,
-    /// 10.8.4.2 step 4b) and the words for running calls: first what ended, then what is new.
-    ///
-    /// A running call of a temporary group loses a client when its last affiliation to any constituent ends.
+    /// 10.8.4.2 step 4b) and the words for calls, of the group or of the temporary group it is part of: first what ended,
+    /// then what is new.
     pub fn finish(self, outcome: &mut Outcome<Over>) {
         let mut touched = BTreeSet::new();
         let (mut ended, mut begun) = (Vec::new(), Vec::new());
@@ -90,27 +88,21 @@ impl<'a> Plan<'a> {
             }
             outcome.changes.push(self.change(client, set));
             let (had, has) = (affiliated(before), affiliated(set));
-            for group in had.difference(&has) {
-                touched.insert(*group);
-                ended.extend(self.ended(client, group, &had, &has));
+            for group in had.difference(&has).map(|group| (*group).clone()) {
+                touched.insert(group.clone());
+                ended.push(Send::Deaffiliated { user: self.user.clone(), client: client.clone(), group });
             }
-            for group in has.difference(&had) {
-                touched.insert(*group);
-                if self.call_runs(group) {
-                    let (user, client, group) = (self.user.clone(), client.clone(), (*group).clone());
-                    begun.push(Send::Affiliated { user, client, group });
-                }
+            for group in has.difference(&had).map(|group| (*group).clone()) {
+                touched.insert(group.clone());
+                begun.push(Send::Affiliated { user: self.user.clone(), client: client.clone(), group });
             }
         }
         let groups: Vec<_> = touched
             .into_iter()
             .filter_map(|group| {
-                let before = self
-                    .model
-                    .affiliated_clients(group.as_str(), self.user.as_str())
-                    .is_some_and(|set| !set.is_empty());
-                let after = self.is_affiliated(group);
-                (before != after).then(|| (group.clone(), after))
+                let before = self.model.affiliated_clients(group.as_str(), self.user.as_str()).is_some();
+                let after = self.is_affiliated(&group);
+                (before != after).then_some((group, after))
             })
             .collect();
         if !groups.is_empty() {
@@ -131,47 +123,6 @@ impl<'a> Plan<'a> {
         } else {
             Change::Put(Fact::Affiliation(ClientAffiliations { user, client, groups: set.to_vec() }))
         }
-    }
-
-    /// What a call must hear when a client's affiliation to a group ends: the call of the group, and that of the
-    /// temporary group to which the client counted as affiliated until now.
-    fn ended(
-        &self,
-        client: &ClientId,
-        group: &GroupId,
-        had: &BTreeSet<&GroupId>,
-        has: &BTreeSet<&GroupId>,
-    ) -> Vec<Send> {
-        let word = |group: &GroupId| Send::Deaffiliated {
-            user: self.user.clone(),
-            client: client.clone(),
-            group: group.clone(),
-        };
-        let mut words = Vec::new();
-        if self.model.call_on(group.as_str()).is_some() {
-            words.push(word(group));
-        }
-        if let Some(mark) = self.model.regrouped(Side::Mc, group.as_str())
-            && self.model.call_on(mark.temporary.as_str()).is_some()
-        {
-            let counts = |other: &&&GroupId| {
-                **other == &mark.temporary
-                    || groups::constituents_of(self.model, &mark.temporary).contains(other)
-            };
-            // Said once: by the first of the groups that went.
-            let first = had.difference(has).find(counts) == Some(&group);
-            if first && !has.iter().any(|other| counts(&other)) {
-                words.push(word(&mark.temporary));
-            }
-        }
-        words
-    }
-
-    /// Whether a call would want to hear of a new affiliation to the group.
-    fn call_runs(&self, group: &GroupId) -> bool {
-        let regrouped = self.model.regrouped(Side::Mc, group.as_str());
-        self.model.call_on(group.as_str()).is_some()
-            || regrouped.is_some_and(|mark| self.model.call_on(mark.temporary.as_str()).is_some())
     }
 
     /// Whether any client of the user is to be affiliated to a group.

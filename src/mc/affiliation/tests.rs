@@ -102,6 +102,8 @@ fn affiliation_is_stored_answered_and_told_in_the_order_of_the_figure() {
             "answer",
             "status sip:alice@one.example Some(\"p1\")",
             "update sip:alice@one.example sip:fire@one.example=true sip:sea@one.example=true",
+            "affiliated a sip:fire@one.example",
+            "affiliated a sip:sea@one.example",
         ]
     );
     let Some(Send::Answer { to, answer }) = outcome.sends.first() else { panic!() };
@@ -182,7 +184,11 @@ fn a_granted_interval_below_the_whole_one_ends_by_time() {
     let over = world.run(|view| expire(view, &user_id("alice"), &ClientId::from("a")));
     assert_eq!(
         order(&over),
-        ["status sip:alice@one.example None", "update sip:alice@one.example sip:fire@one.example=false"]
+        [
+            "status sip:alice@one.example None",
+            "update sip:alice@one.example sip:fire@one.example=false",
+            "deaffiliated a sip:fire@one.example",
+        ]
     );
     assert!(world.model.affiliations(user_id("alice").as_str(), "a").is_none());
     let again = world.run(|view| expire(view, &user_id("alice"), &ClientId::from("a")));
@@ -447,34 +453,29 @@ fn a_refresh_without_a_body_keeps_the_groups() {
 }
 
 #[test]
-fn a_running_call_hears_who_came_and_who_went() {
+fn calls_hear_who_came_and_who_went() {
     let mut world = world();
-    world.apply(&[Change::Put(Fact::Call(call(1, group("fire", &["alice"]))))]);
     let come = done(&mut world, ask("alice", "a", &["sea", "fire"]));
-    assert_eq!(order(&come)[3..], ["affiliated a sip:fire@one.example"]);
+    assert_eq!(order(&come)[3..], ["affiliated a sip:fire@one.example", "affiliated a sip:sea@one.example"]);
     let one_more = done(&mut world, ask("alice", "b", &["fire"]));
     assert_eq!(order(&one_more)[2..], ["affiliated b sip:fire@one.example"], "no news for the GMS");
     let stay = done(&mut world, ask("alice", "a", &["fire", "sea"]));
     assert_eq!(order(&stay).len(), 2);
-    let go = done(&mut world, ask("alice", "a", &["sea"]));
-    assert_eq!(order(&go)[2..], ["deaffiliated a sip:fire@one.example"], "client b is still affiliated");
-}
-
-#[test]
-fn the_call_of_a_temporary_group_loses_a_client_with_its_last_constituent() {
-    let mut world = world();
-    let joint = temporary_group("joint", &["fire", "sea"]);
-    world.apply(&regrouping(&joint));
-    world.apply(&[Change::Put(Fact::Call(call(1, joint)))]);
-    let come = done(&mut world, ask("alice", "a", &["fire", "sea"]));
-    assert_eq!(order(&come)[3..], ["affiliated a sip:fire@one.example", "affiliated a sip:sea@one.example"]);
-    let half = done(&mut world, ask("alice", "a", &["sea"]));
-    assert_eq!(order(&half).len(), 3, "status and update");
-    let gone = done(&mut world, ask("alice", "a", &["rail"]));
-    assert_eq!(order(&gone)[3..], ["deaffiliated a sip:joint@one.example"]);
-    done(&mut world, ask("alice", "a", &["fire", "sea"]));
-    let at_once = done(&mut world, PublishAsk { expires: Some(0), ..ask("alice", "a", &[]) });
-    assert_eq!(order(&at_once)[3..], ["deaffiliated a sip:joint@one.example"], "said once");
+    let change = done(&mut world, ask("alice", "a", &["rail", "sea"]));
+    assert_eq!(
+        order(&change)[2..],
+        ["deaffiliated a sip:fire@one.example"],
+        "N2: client b has fire, so no room for rail"
+    );
+    let swap = done(&mut world, ask("alice", "b", &["rail"]));
+    assert_eq!(
+        order(&swap)[2..],
+        [
+            "update sip:alice@one.example sip:fire@one.example=false sip:rail@one.example=true",
+            "deaffiliated b sip:fire@one.example",
+            "affiliated b sip:rail@one.example",
+        ]
+    );
 }
 
 #[test]
