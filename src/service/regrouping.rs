@@ -31,7 +31,7 @@ fn provisioned() -> (Vec<User>, Vec<GroupDocument>) {
             profile.implicit_affiliations = vec![group_id("g0"), group_id("g1")];
         })
     };
-    let members = |number: usize| if number % 2 == 0 { &USERS[..] } else { &USERS[..2] };
+    let members = |number: usize| if number.is_multiple_of(2) { &USERS[..] } else { &USERS[..2] };
     let groups = GROUPS.iter().enumerate().map(|(number, name)| group(name, members(number)));
     (USERS.iter().map(user).collect(), groups.collect())
 }

@@ -165,6 +165,15 @@ fn a_group_identity_is_taken_up_to_the_limit() {
 }
 
 #[test]
+fn a_member_affiliated_to_both_is_concerned_once_by_each_constituent() {
+    let mut world = formed_world();
+    world.affiliate("bob", "b1", &["joint", "fire"]);
+    let own = [group_id("fire"), group_id("police")];
+    let members = affiliated_members(&world.model, &group_id("joint"), &own);
+    assert_eq!(members.get(&user_id("bob")).map(|concern| &concern.constituents[..]), Some(&own[..]));
+}
+
+#[test]
 fn a_member_affiliated_to_the_temporary_group_only_is_concerned_by_his_constituents() {
     let mut world = formed_world();
     world.affiliate("bob", "b1", &["joint"]);

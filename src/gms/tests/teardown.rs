@@ -207,6 +207,19 @@ fn a_request_without_a_group_or_with_two_is_malformed() {
 }
 
 #[test]
+fn a_group_named_by_an_encrypted_element_only_is_not_known() {
+    let mut world = formed_world();
+    let mut hidden = ask("dispatcher", OperationKind::GroupRegroupTeardown, None);
+    hidden.info.encrypted = true;
+    let refused = refusal(&mut world, hidden);
+    assert_eq!(refused, Refusal::Encrypted);
+    assert_eq!(answer(&refused), (403, vec![Some(140)]));
+    let mut named = teardown("dispatcher", "joint");
+    named.info.encrypted = true;
+    done(&mut world, named);
+}
+
+#[test]
 fn another_operation_is_not_taken_for_a_teardown() {
     let mut world = formed_world();
     let refused = refusal(&mut world, formation("dispatcher", "joint", &["fire", "police"]));

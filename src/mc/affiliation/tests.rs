@@ -315,7 +315,8 @@ fn users_that_are_not_known_are_not_found() {
 
 #[test]
 fn a_group_the_user_cannot_have_does_not_appear_and_the_operator_hears_why() {
-    let cases: [(&str, fn(&mut GroupDocument), &str); 5] = [
+    type Case = (&'static str, fn(&mut GroupDocument), &'static str);
+    let cases: [Case; 5] = [
         ("none", |_| (), "does not exist"),
         ("sea", |group| group.disabled = true, "is disabled"),
         ("sea", |group| group.members = MemberList::default(), "not a member"),
