@@ -9,7 +9,7 @@ use nom::combinator::{opt, recognize};
 use nom::sequence::{delimited, preceded};
 use nom::{IResult, Parser};
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What was read, or nothing: the caller knows which header it reads and says so.
 pub(super) type Parsed<'a, T> = IResult<&'a [u8], T, ()>;
@@ -126,9 +126,19 @@ pub(super) fn bracketed(input: &[u8]) -> Parsed<'_, Ipv6Addr> {
     // 45 letters are the longest way to write one.
     let address = take_while_m_n(2, 45, |o: u8| o.is_ascii_hexdigit() || matches!(o, b':' | b'.'));
     let (rest, text) = delimited(char('['), address, char(']')).parse(input)?;
-    ip(text)
-        .and_then(|ip| if let IpAddr::V6(ip) = ip { Some((rest, ip)) } else { None })
-        .ok_or(nom::Err::Error(()))
+    let address = str::from_utf8(text).ok().and_then(ipv6).ok_or(nom::Err::Error(()))?;
+    Ok((rest, address))
+}
+
+/// An IPv6 address without brackets. The grammar of RFC 3261 has a mistake that puts a third colon before an IPv4
+/// address at the end; what was written by it means the same as with two (RFC 5118 4.10).
+fn ipv6(text: &str) -> Option<Ipv6Addr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let (head, tail) = text.split_once(":::")?;
+    tail.parse::<Ipv4Addr>().ok()?;
+    format!("{head}::{tail}").parse().ok()
 }
 
 /// `host [ COLON port ]`.
@@ -140,8 +150,8 @@ pub(super) fn host_port(input: &[u8]) -> Parsed<'_, (&[u8], Option<u16>)> {
 pub(super) fn ip(text: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(text).ok()?;
     match text.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']')?.parse().ok().map(IpAddr::V6),
-        None => text.parse().ok(),
+        Some(rest) => ipv6(rest.strip_suffix(']')?).map(IpAddr::V6),
+        None => text.parse().ok().map(IpAddr::V4).or_else(|| ipv6(text).map(IpAddr::V6)),
     }
 }
 

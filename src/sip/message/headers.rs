@@ -14,6 +14,12 @@ use nom::{Offset, Parser};
 #[derive(Clone, Debug)]
 pub struct Headers {
     wire: wire::Message,
+    known: Known,
+}
+
+/// What is read of every message.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
     via: Via,
     marks: Marks,
     from_tag: Span,
@@ -27,9 +33,9 @@ pub struct Headers {
 /// Offsets into the message, from inclusive, to exclusive. What they enclose is ASCII.
 type Span = (u32, u32);
 
-impl Headers {
+impl Known {
     /// Reads the mandatory headers (RFC 3261 8.1.1): a Via; one From, To, Call-ID and CSeq.
-    pub(super) fn read(wire: wire::Message) -> Result<Self, Malformed> {
+    pub(super) fn read(wire: &wire::Message) -> Result<Self, Malformed> {
         let (mut via, mut from, mut to, mut call_id, mut cseq) = (None, None, None, None, None);
         for (name, value) in wire.raw_lines() {
             let (slot, twice) = match name {
@@ -65,7 +71,18 @@ impl Headers {
         let call_id = span(call_id);
         let (cseq, token) = sequence(cseq.ok_or(missing("CSeq missing"))?)?;
         let (method, method_token) = (Method::read(token), span(token));
-        Ok(Self { wire, via, marks, from_tag, to_tag, call_id, cseq, method, method_token })
+        Ok(Self { via, marks, from_tag, to_tag, call_id, cseq, method, method_token })
+    }
+
+    pub(super) fn method_token<'a>(&self, wire: &'a wire::Message) -> &'a str {
+        text_at(wire, self.method_token)
+    }
+}
+
+impl Headers {
+    /// The headers of `wire`, of which these are known.
+    pub(super) fn new(wire: wire::Message, known: Known) -> Self {
+        Self { wire, known }
     }
 
     /// The message as received.
@@ -75,42 +92,42 @@ impl Headers {
 
     /// The method: that of the request, or the one in the CSeq of a response.
     pub fn method(&self) -> Method {
-        self.method
+        self.known.method
     }
 
     /// The method as received; names it even if the server does not know it.
     pub fn method_token(&self) -> &str {
-        self.text_at(self.method_token)
+        self.known.method_token(&self.wire)
     }
 
     /// Call-ID.
     pub fn call_id(&self) -> &str {
-        self.text_at(self.call_id)
+        text_at(&self.wire, self.known.call_id)
     }
 
     /// CSeq number, less than 2^31.
     pub fn cseq(&self) -> u32 {
-        self.cseq
+        self.known.cseq
     }
 
     /// Topmost Via.
     pub fn top_via(&self) -> &Via {
-        &self.via
+        &self.known.via
     }
 
     /// Where an answer changes the topmost Via line.
     pub(super) fn marks(&self) -> &Marks {
-        &self.marks
+        &self.known.marks
     }
 
     /// From tag; empty for an RFC 2543 peer.
     pub fn from_tag(&self) -> &str {
-        self.text_at(self.from_tag)
+        text_at(&self.wire, self.known.from_tag)
     }
 
     /// To tag.
     pub fn to_tag(&self) -> Option<&str> {
-        self.to_tag.map(|span| self.text_at(span))
+        self.known.to_tag.map(|span| text_at(&self.wire, span))
     }
 
     /// From.
@@ -240,11 +257,11 @@ impl Headers {
     fn value<T>(&self, name: Name, parse: fn(&[u8]) -> Result<T, Malformed>) -> Result<Option<T>, Malformed> {
         self.wire.raw(name).next().map(parse).transpose()
     }
+}
 
-    fn text_at(&self, span: Span) -> &str {
-        let octets = self.wire.octets().get(span.0 as usize..span.1 as usize);
-        octets.and_then(|octets| str::from_utf8(octets).ok()).unwrap_or("")
-    }
+fn text_at(wire: &wire::Message, span: Span) -> &str {
+    let octets = wire.octets().get(span.0 as usize..span.1 as usize);
+    octets.and_then(|octets| str::from_utf8(octets).ok()).unwrap_or("")
 }
 
 fn unreadable(name: Name) -> Malformed {

@@ -3,7 +3,7 @@
 use super::via::Marks;
 use super::writer::{Writer, size};
 use super::{NameAddr, OutBody, Request, Via};
-use crate::sip::wire::{self, Name};
+use crate::sip::wire::{self, Name, Start};
 use bytes::Bytes;
 use std::net::SocketAddr;
 
@@ -46,13 +46,18 @@ impl Reply {
     pub fn to_wire(&self, request: &Request, to_tag: Option<&str>, peer: SocketAddr) -> Bytes {
         let tag = to_tag.filter(|_| self.status > 100 && request.to_tag().is_none());
         let echo_routes = (101..300).contains(&self.status) && request.method().may_create_dialog();
-        self.write(request.wire(), request.marks(), tag, echo_routes, peer)
+        self.write(request.wire(), request.marks(), tag, echo_routes, peer, Writer::octets)
     }
 
-    /// The same for a request so broken that [`Request::read`] refused it; `None` if nothing can be answered: without
-    /// the sent-by of the top Via and a CSeq the answer would not find its request. What else is missing is left out,
-    /// of what is there twice the first is copied.
+    /// The same for a request so broken that [`Request::read`] or the scanner refused it; `None` if it cannot be
+    /// answered: it is an ACK, or has no Via whose sent-by can be read or no CSeq, without which the answer would not
+    /// find its request. What else is missing is left out, of what is there twice the first is copied, and no octet
+    /// that is copied ends a line.
     pub fn to_wire_lenient(&self, request: &wire::Message, to_tag: &str, peer: SocketAddr) -> Option<Bytes> {
+        match request.start() {
+            Start::Request { method, .. } if method != b"ACK" => {}
+            Start::Request { .. } | Start::Response { .. } => return None,
+        }
         let top = request.raw(Name::Via).next()?;
         request.raw(Name::CSeq).next()?;
         let marks = match Via::read(top) {
@@ -61,7 +66,7 @@ impl Reply {
         };
         let has_tag = |to: &[u8]| NameAddr::parse(to).is_ok_and(|to| to.param("tag").is_some());
         let tag = (self.status > 100 && !request.raw(Name::To).next().is_some_and(has_tag)).then_some(to_tag);
-        Some(self.write(request, &marks, tag, false, peer))
+        Some(self.write(request, &marks, tag, false, peer, Writer::one_line))
     }
 
     fn write(
@@ -71,6 +76,7 @@ impl Reply {
         to_tag: Option<&str>,
         echo_routes: bool,
         peer: SocketAddr,
+        copy: fn(&mut Writer, &[u8]),
     ) -> Bytes {
         let body = self.body.as_ref();
         let copied: usize =
@@ -85,22 +91,24 @@ impl Reply {
         let mut vias = request.raw(Name::Via);
         if let Some(top) = vias.next() {
             out.name(Name::Via);
-            write_top_via(&mut out, top, marks, peer);
-            out.octets(b"\r\n");
+            write_top_via(&mut out, top, marks, peer, copy);
+            out.end_line();
         }
-        vias.for_each(|via| out.copied(Name::Via, via));
-        for name in [Name::From, Name::To, Name::CallId, Name::CSeq] {
-            let Some(value) = request.raw(name).next() else { continue };
+        let line = |out: &mut Writer, name: Name, value: &[u8]| {
             out.name(name);
-            out.octets(value);
+            copy(out, value);
             if let Some(tag) = to_tag.filter(|_| name == Name::To) {
                 out.octets(b";tag=");
                 out.text(tag);
             }
-            out.octets(b"\r\n");
+            out.end_line();
+        };
+        vias.for_each(|via| line(&mut out, Name::Via, via));
+        for name in [Name::From, Name::To, Name::CallId, Name::CSeq] {
+            request.raw(name).take(1).for_each(|value| line(&mut out, name, value));
         }
         if echo_routes {
-            request.raw(Name::RecordRoute).for_each(|route| out.copied(Name::RecordRoute, route));
+            request.raw(Name::RecordRoute).for_each(|route| line(&mut out, Name::RecordRoute, route));
         }
         for (name, value) in &self.headers {
             out.header(*name, value);
@@ -115,11 +123,17 @@ fn is_copied(name: Name) -> bool {
 
 /// Writes the top Via line with what the transport layer saw: `received` if the sender is not where sent-by says or
 /// asked for `rport` (RFC 3261 18.2.1, RFC 3581 4), else octet by octet as it came.
-fn write_top_via(out: &mut Writer, line: &[u8], marks: &Marks, peer: SocketAddr) {
+fn write_top_via(
+    out: &mut Writer,
+    line: &[u8],
+    marks: &Marks,
+    peer: SocketAddr,
+    copy: fn(&mut Writer, &[u8]),
+) {
     let peer_ip = peer.ip().to_canonical();
     let honest = marks.address.is_some_and(|address| address.to_canonical() == peer_ip);
     if honest && marks.rport.is_none() && marks.received.is_none() {
-        return out.octets(line);
+        return copy(out, line);
     }
     let received = (marks.received.unwrap_or((marks.sent_by, marks.sent_by)), false);
     let port = marks.rport.map(|span| (span, true));
@@ -129,7 +143,7 @@ fn write_top_via(out: &mut Writer, line: &[u8], marks: &Marks, peer: SocketAddr)
     };
     let mut at = 0;
     for ((from, to), is_port) in std::iter::once(first).chain(second) {
-        out.octets(line.get(at..from as usize).unwrap_or_default());
+        copy(out, line.get(at..from as usize).unwrap_or_default());
         if is_port {
             out.octets(b"rport=");
             out.number(usize::from(peer.port()));
@@ -139,7 +153,7 @@ fn write_top_via(out: &mut Writer, line: &[u8], marks: &Marks, peer: SocketAddr)
         }
         at = to as usize;
     }
-    out.octets(line.get(at..).unwrap_or_default());
+    copy(out, line.get(at..).unwrap_or_default());
 }
 
 /// The usual reason phrase of a status code (RFC 3261 21 and the registry); that of its class for an unknown one.

@@ -1,6 +1,6 @@
 //! A request as received.
 
-use super::uri::Parts;
+use super::headers::Known;
 use super::values::is_date;
 use super::{Headers, Malformed, Uri};
 use crate::sip::wire::{self, Name, Start};
@@ -19,35 +19,46 @@ impl Request {
     /// same method, one From, To, Call-ID, CSeq, valid URIs.
     ///
     /// # Errors
-    /// [`Malformed`]; the caller answers 400 with [`super::Reply::to_wire_lenient`].
+    /// [`Malformed`]; the caller answers 400 (see [`Self::read_or_return`]).
     pub fn read(wire: wire::Message) -> Result<Self, Malformed> {
+        Self::read_or_return(wire).map_err(|refused| refused.1)
+    }
+
+    /// The same, and gives the message back that was refused, for [`super::Reply::to_wire_lenient`].
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_or_return(wire: wire::Message) -> Result<Self, Box<(wire::Message, Malformed)>> {
+        match Self::check(&wire) {
+            Ok((uri, known)) => Ok(Self { headers: Headers::new(wire, known), uri }),
+            Err(malformed) => Err(Box::new((wire, malformed))),
+        }
+    }
+
+    fn check(wire: &wire::Message) -> Result<(Uri, Known), Malformed> {
         let Start::Request { method, uri } = wire.start() else {
             return Err(Malformed { place: "not a request" });
         };
+        let uri = Uri::parse(uri).map_err(|_| Malformed { place: "Request-URI cannot be read" })?;
         // RFC 3261 19.1.1: no headers in a Request-URI.
-        if Parts::read(uri).is_ok_and(|parts| parts.has_headers()) {
+        if uri.headers().next().is_some() {
             return Err(Malformed { place: "Request-URI with headers" });
         }
-        let uri = Uri::parse(uri).map_err(|_| Malformed { place: "Request-URI cannot be read" })?;
-        let method = super::Method::read(method);
-        let headers = Headers::read(wire)?;
-        if headers.method() != method || !matches_token(&headers) {
+        let known = Known::read(wire)?;
+        if known.method_token(wire).as_bytes() != method {
             return Err(Malformed { place: "CSeq method differs from the request line" });
         }
-        if headers.wire().header(Name::Date).is_some_and(|date| !is_date(&date)) {
+        // RFC 4475 3.1.2.12.
+        if wire.header(Name::Date).is_some_and(|date| !is_date(&date)) {
             return Err(Malformed { place: Name::Date.unreadable() });
         }
-        Ok(Self { headers, uri })
+        Ok((uri, known))
     }
 
     /// The Request-URI.
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
-}
-
-fn matches_token(headers: &Headers) -> bool {
-    matches!(headers.wire().start(), Start::Request { method, .. } if method == headers.method_token().as_bytes())
 }
 
 impl Deref for Request {

@@ -1,5 +1,6 @@
 //! A response as received.
 
+use super::headers::Known;
 use super::{Headers, Malformed};
 use crate::sip::wire::{self, Start};
 use std::ops::Deref;
@@ -21,7 +22,8 @@ impl Response {
         let Start::Response { status, .. } = wire.start() else {
             return Err(Malformed { place: "not a response" });
         };
-        Ok(Self { headers: Headers::read(wire)?, status })
+        let known = Known::read(&wire)?;
+        Ok(Self { headers: Headers::new(wire, known), status })
     }
 
     /// Status code, 100 to 699.

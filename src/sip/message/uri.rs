@@ -126,11 +126,6 @@ impl<'a> Parts<'a> {
         (self.host, self.params) = (number, params);
         Ok(())
     }
-
-    /// Whether it is a `sip` or `sips` URI with headers (`?Subject=...`).
-    pub(super) fn has_headers(&self) -> bool {
-        !self.headers.is_empty()
-    }
 }
 
 const BAD_SCHEME: Malformed = Malformed { place: "URI scheme" };

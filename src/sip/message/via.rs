@@ -62,6 +62,14 @@ impl Via {
         Ok(list)
     }
 
+    /// The branch, if it is unique and so alone names the transaction (RFC 3261 17.2.3); a bare magic cookie is not.
+    pub fn unique_branch(&self) -> Option<&str> {
+        const COOKIE: &str = "z9hG4bK";
+        let branch = self.branch.as_deref()?;
+        let (start, rest) = branch.split_at_checked(COOKIE.len())?;
+        (start.eq_ignore_ascii_case(COOKIE) && !rest.is_empty()).then_some(branch)
+    }
+
     /// The first value of a line, its marks, and the values after its comma.
     pub(super) fn read(line: &[u8]) -> Result<(Self, Marks, Option<&[u8]>), Malformed> {
         const PARAMETER: Malformed = Malformed { place: "Via: parameter" };
@@ -104,11 +112,8 @@ impl Via {
     /// `sent-protocol LWS sent-by`: what an answer needs even if the parameters are broken.
     pub(super) fn sent(line: &[u8]) -> Result<(&[u8], Self, Marks), Malformed> {
         let mut protocol = (space, token, separator('/'), token, separator('/'), token, space);
-        let (rest, (_, name, _, version, _, transport, _)) =
+        let (rest, (_, _, _, _, _, transport, _)) =
             protocol.parse(line).map_err(|_| Malformed { place: "Via: sent-protocol" })?;
-        if !name.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
-            return Err(Malformed { place: "Via: sent-protocol" });
-        }
         let (rest, (host, port)) = host_port(rest).map_err(|_| Malformed { place: "Via: sent-by" })?;
         let marks = Marks { address: ip(host), sent_by: line.offset(rest) as u32, ..Marks::default() };
         let via = Self {

@@ -20,9 +20,9 @@ impl Writer {
         self.0.put_slice(octets);
     }
 
-    /// Adds text that must not end the line: CR and LF become spaces, so no value can begin a header of its own.
-    pub(super) fn text(&mut self, text: &str) {
-        let mut rest = text.as_bytes();
+    /// Adds octets with CR and LF replaced by spaces, so that no value can begin a header of its own.
+    pub(super) fn one_line(&mut self, octets: &[u8]) {
+        let mut rest = octets;
         while let Some(at) = memchr2(b'\r', b'\n', rest) {
             let (line, tail) = rest.split_at_checked(at).unwrap_or((rest, &[]));
             self.0.put_slice(line);
@@ -30,6 +30,16 @@ impl Writer {
             rest = tail.get(1..).unwrap_or_default();
         }
         self.0.put_slice(rest);
+    }
+
+    /// Adds text that stays on its line.
+    pub(super) fn text(&mut self, text: &str) {
+        self.one_line(text.as_bytes());
+    }
+
+    /// Adds CRLF.
+    pub(super) fn end_line(&mut self) {
+        self.octets(b"\r\n");
     }
 
     /// Adds a number.
@@ -58,14 +68,7 @@ impl Writer {
     pub(super) fn header(&mut self, name: Name, value: &str) {
         self.name(name);
         self.text(value);
-        self.octets(b"\r\n");
-    }
-
-    /// Adds a header line with a value taken from a received message, folds and all.
-    pub(super) fn copied(&mut self, name: Name, value: &[u8]) {
-        self.name(name);
-        self.octets(value);
-        self.octets(b"\r\n");
+        self.end_line();
     }
 
     /// Adds `Name: `.
