@@ -1,20 +1,46 @@
 //! `application/vnd.oma.poc.groups+xml`: the group document (TS 24.481 7.2).
+//!
+//! What [`GroupDocument`] has no field for is not read. Three of its fields are not in the document: the version (it is
+//! the entity tag), who formed a temporary group, and who may regroup.
 
 use super::DocumentError;
+use super::xml::{Ns, Out, Xml};
 use crate::config::Limits;
 use crate::model::{GroupDocument, Regrouped};
 
-/// Reads a whole document (exactly one `list-service`).
+pub(super) mod read;
+mod rules;
+#[cfg(test)]
+mod tests;
+pub(super) mod write;
+
+const DOCUMENT: &str = "group document";
+
+/// Reads a whole document (exactly one `list-service`). Identities are brought into canonical form.
 ///
 /// # Errors
 /// [`DocumentError`].
 pub fn decode(body: &[u8], limits: &Limits) -> Result<GroupDocument, DocumentError> {
-    let _ = (body, limits);
-    unimplemented!()
+    decode_marked(body, limits).map(|(document, _)| document)
+}
+
+/// Reads a whole document, and the mark of a constituent group if it has one (`on-network-regrouped`).
+///
+/// # Errors
+/// [`DocumentError`].
+pub fn decode_marked(
+    body: &[u8],
+    limits: &Limits,
+) -> Result<(GroupDocument, Option<Regrouped>), DocumentError> {
+    let (mut xml, _) = Xml::open(body, DOCUMENT, (Ns::ListService, "group"), limits)?;
+    let read = read::group(&mut xml)?;
+    xml.finish()?;
+    Ok(read)
 }
 
 /// Writes a document, with or without `list`, with the mark of a constituent group if there is one.
 pub fn encode(document: &GroupDocument, with_members: bool, regrouped: Option<&Regrouped>) -> String {
-    let _ = (document, with_members, regrouped);
-    unimplemented!()
+    let mut out = Out::new();
+    write::group(&mut out, "", document, with_members, regrouped);
+    out.finish()
 }

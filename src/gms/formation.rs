@@ -47,6 +47,8 @@ pub fn request(view: &mut View<'_>, ask: Ask) -> Result<Outcome<Over>, Refusal> 
         requestor: ask.sender.clone(),
         constituents: wanted.constituents.clone(),
         priority: document.priority,
+        protect_media: document.protect_media,
+        protect_floor_control: document.protect_floor_control,
     };
     let own: Vec<GroupId> = wanted.own.iter().map(|group| group.id.clone()).collect();
     let marks: Vec<_> = own.iter().map(|group| (group.clone(), mark.clone())).collect();

@@ -76,6 +76,10 @@ pub struct Regrouped {
     pub constituents: Vec<GroupId>,
     /// Priority of the temporary group.
     pub priority: Option<u8>,
+    /// `protect-media` of the temporary group.
+    pub protect_media: bool,
+    /// `protect-floor-control-signalling` of the temporary group.
+    pub protect_floor_control: bool,
 }
 
 /// One `entry` of the member list.

@@ -127,6 +127,8 @@ pub fn regrouping(document: &GroupDocument) -> Vec<Change> {
                 requestor: temporary.requestor.clone(),
                 constituents: temporary.constituents.clone(),
                 priority: document.priority,
+                protect_media: document.protect_media,
+                protect_floor_control: document.protect_floor_control,
             };
             changes.push(Change::Put(Fact::Regrouped(side, constituent.clone(), mark)));
         }

@@ -47,6 +47,8 @@ fn the_document_and_the_marks_appear_together_at_the_gms_alone() {
         requestor: user_id("dispatcher"),
         constituents,
         priority: None,
+        protect_media: document.protect_media,
+        protect_floor_control: document.protect_floor_control,
     };
     for name in ["fire", "police"] {
         assert_eq!(world.model.regrouped(Side::Gms, group_id(name).as_str()), Some(&mark));
