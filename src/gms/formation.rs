@@ -15,7 +15,7 @@
 //! nothing waits for it.
 
 use super::repeat::{self, Asked};
-use super::{Ask, DISPLAY_NAME_OCTETS, affiliated_members, malformed, named, owe, read_group};
+use super::{Ask, DISPLAY_NAME_OCTETS, affiliated_members, named, owe, read_group};
 use crate::documents::gmop::{GroupProposal, OperationKind};
 use crate::model::*;
 use crate::procedure::{GroupChange, Outcome, Over, Policy, Refusal, Send, View};
@@ -107,9 +107,9 @@ fn check<'a>(view: &View<'_>, ask: &'a Ask) -> Result<Wanted<'a>, Refusal> {
     }
 
     // The document is complete, and names at least two groups.
-    let proposal = ask.operation.group.as_ref().ok_or_else(|| malformed("GMOP: no group"))?;
+    let proposal = ask.operation.group.as_ref().ok_or_else(|| Refusal::malformed("GMOP: no group"))?;
     if proposal.display_name.as_ref().is_some_and(|name| name.len() > DISPLAY_NAME_OCTETS) {
-        return Err(malformed("GMOP: display-name is too long"));
+        return Err(Refusal::malformed("GMOP: display-name is too long"));
     }
     let constituents = constituents(view.policy, proposal)?;
     let proposed = named(&[Some(&proposal.uri), ask.operation.group_id.as_deref()])?;
@@ -163,7 +163,10 @@ fn check<'a>(view: &View<'_>, ask: &'a Ask) -> Result<Wanted<'a>, Refusal> {
 
 /// Every constituent once, in the order of the request.
 fn constituents(policy: &Policy, proposal: &GroupProposal) -> Result<Vec<GroupId>, Refusal> {
-    let named = proposal.constituents.as_deref().ok_or_else(|| malformed("GMOP: no on-network-temporary"))?;
+    let named = proposal
+        .constituents
+        .as_deref()
+        .ok_or_else(|| Refusal::malformed("GMOP: no on-network-temporary"))?;
     let mut seen = BTreeSet::new();
     let mut constituents = Vec::new();
     for text in named {

@@ -93,7 +93,7 @@ fn named(places: &[Option<&str>]) -> Result<Option<GroupId>, Refusal> {
     for text in places.iter().flatten().map(|text| text.trim()).filter(|text| !text.is_empty()) {
         let id = read_group(text)?;
         if group.as_ref().is_some_and(|known| *known != id) {
-            return Err(malformed(
+            return Err(Refusal::malformed(
                 "the request names different groups in group-id, list-service and mcptt-info",
             ));
         }
@@ -105,13 +105,11 @@ fn named(places: &[Option<&str>]) -> Result<Option<GroupId>, Refusal> {
 /// A group identity from a document.
 fn read_group(text: &str) -> Result<GroupId, Refusal> {
     if text.len() > GROUP_ID_OCTETS {
-        return Err(malformed("GMOP: a group identity is too long"));
+        return Err(Refusal::malformed("GMOP: a group identity is too long"));
     }
-    uri::identity(text).map(GroupId::new).ok_or_else(|| malformed("GMOP: a group identity is not a URI"))
-}
-
-fn malformed(place: &str) -> Refusal {
-    Refusal::Malformed { place: place.to_owned() }
+    uri::identity(text)
+        .map(GroupId::new)
+        .ok_or_else(|| Refusal::malformed("GMOP: a group identity is not a URI"))
 }
 
 #[cfg(test)]

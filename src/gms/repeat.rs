@@ -1,6 +1,6 @@
 //! Operations are idempotent on (sender, transaction-id): who asks again gets the same result, and nothing is done twice.
 
-use super::{Ask, TRANSACTION_ID_OCTETS, malformed, owe};
+use super::{Ask, TRANSACTION_ID_OCTETS, owe};
 use crate::model::*;
 use crate::procedure::{Answer, Outcome, Over, Refusal, Send, View};
 
@@ -22,7 +22,7 @@ pub(super) fn look(view: &mut View<'_>, ask: &Ask) -> Result<Asked, Refusal> {
     let transaction_id = match ask.operation.transaction_id.as_deref().map(str::trim) {
         None | Some("") => return Ok(Asked::First(view.ids.token())),
         Some(id) if id.len() > TRANSACTION_ID_OCTETS => {
-            return Err(malformed("GMOP: transaction-id is too long"));
+            return Err(Refusal::malformed("GMOP: transaction-id is too long"));
         }
         Some(id) => id.to_owned(),
     };

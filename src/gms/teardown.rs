@@ -17,7 +17,7 @@
 //! the silence of one member holds up neither the others nor 7.
 
 use super::repeat::{self, Asked};
-use super::{Ask, affiliated_members, malformed, named, owe};
+use super::{Ask, affiliated_members, named, owe};
 use crate::documents::gmop::OperationKind;
 use crate::model::*;
 use crate::procedure::{GroupChange, Outcome, Over, Refusal, Send, View};
@@ -89,9 +89,9 @@ fn check(view: &View<'_>, ask: &Ask) -> Result<(GroupId, Vec<GroupId>), Refusal>
     let operation = &ask.operation;
     let in_document = operation.group.as_ref().map(|group| group.uri.as_str());
     let group = named(&[operation.group_id.as_deref(), in_document, ask.info.request_uri.as_deref()])?
-        .ok_or_else(
-            || if ask.info.encrypted { Refusal::Encrypted } else { malformed("GMOP: no group-id") },
-        )?;
+        .ok_or_else(|| {
+            if ask.info.encrypted { Refusal::Encrypted } else { Refusal::malformed("GMOP: no group-id") }
+        })?;
     let document = view.model.group(Side::Gms, group.as_str());
 
     // Authorised by the profile (<allow-regroup>, TS 24.484 8.3.2) and by the policy of the groups concerned.

@@ -180,10 +180,11 @@ pub(super) fn served_user(info: &McInfo) -> Result<UserId, Refusal> {
     if info.encrypted {
         return Err(Refusal::Encrypted);
     }
-    let target = info.request_uri.as_deref().ok_or_else(|| malformed("mcptt-info: no mcptt-request-uri"))?;
+    let target =
+        info.request_uri.as_deref().ok_or_else(|| Refusal::malformed("mcptt-info: no mcptt-request-uri"))?;
     uri::identity(target)
         .map(UserId::new)
-        .ok_or_else(|| malformed("mcptt-info: mcptt-request-uri is not a URI"))
+        .ok_or_else(|| Refusal::malformed("mcptt-info: mcptt-request-uri is not a URI"))
 }
 
 /// What a PUBLISH asks for.
@@ -210,7 +211,8 @@ fn wanted(model: &Model, served: &UserId, ask: &PublishAsk) -> Result<Read, Refu
         etag.split_once('-').is_some_and(|(state, _)| state == state_of(served, client, ask.service, entries))
     };
     let Some(document) = &ask.presence else {
-        let etag = ask.etag.as_deref().ok_or_else(|| malformed("PUBLISH without application/pidf+xml"))?;
+        let etag =
+            ask.etag.as_deref().ok_or_else(|| Refusal::malformed("PUBLISH without application/pidf+xml"))?;
         let record = model
             .affiliations_of(served.as_str())
             .find(|record| matches(&record.client, &of_service(record), etag))
@@ -224,11 +226,11 @@ fn wanted(model: &Model, served: &UserId, ask: &PublishAsk) -> Result<Read, Refu
     }
     // Step 10.
     let [tuple] = document.tuples.as_slice() else {
-        return Err(malformed("pidf: not exactly one tuple"));
+        return Err(Refusal::malformed("pidf: not exactly one tuple"));
     };
     let id = tuple.id.trim();
     if id.is_empty() || id.len() > CLIENT_ID_OCTETS || id.chars().any(char::is_control) {
-        return Err(malformed("pidf: the tuple has no usable id"));
+        return Err(Refusal::malformed("pidf: the tuple has no usable id"));
     }
     let client = ClientId::new(id);
     let stored = model.affiliations(served.as_str(), client.as_str()).map(of_service).unwrap_or_default();
@@ -239,7 +241,8 @@ fn wanted(model: &Model, served: &UserId, ask: &PublishAsk) -> Result<Read, Refu
     let mut groups = Vec::new();
     for affiliation in &tuple.affiliations {
         let group = affiliation.group.as_deref().and_then(uri::identity);
-        let group = GroupId::new(group.ok_or_else(|| malformed("pidf: affiliation without a group"))?);
+        let group =
+            GroupId::new(group.ok_or_else(|| Refusal::malformed("pidf: affiliation without a group"))?);
         if seen.insert(group.clone()) {
             groups.push(group);
         }
@@ -361,8 +364,4 @@ fn state_of(user: &UserId, client: &ClientId, service: Service, entries: &[Group
         add(&entry.expires.map_or(0, Time::as_millis).to_string());
     }
     digest.finalize().iter().take(8).map(|octet| format!("{octet:02x}")).collect()
-}
-
-fn malformed(place: &str) -> Refusal {
-    Refusal::Malformed { place: place.to_owned() }
 }

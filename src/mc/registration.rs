@@ -112,15 +112,15 @@ fn live_bindings(view: &View<'_>, public_id: &PublicId) -> Vec<Binding> {
 /// Steps 6 and 7: what a client's own REGISTER makes of the bindings.
 fn own(view: &View<'_>, ask: &RegisterAsk, live: &[Binding]) -> Result<Vec<Binding>, Refusal> {
     let in_order = |binding: &Binding| binding.call_id != ask.call_id || ask.cseq > binding.cseq;
-    let out_of_order = || malformed("CSeq is not higher than that of the binding");
+    let out_of_order = || Refusal::malformed("CSeq is not higher than that of the binding");
 
     // Step 6.
     if ask.remove_all {
         if !ask.contacts.is_empty() {
-            return Err(malformed("Contact: * beside other contacts"));
+            return Err(Refusal::malformed("Contact: * beside other contacts"));
         }
         if ask.expires != Some(0) {
-            return Err(malformed("Contact: * with an interval other than 0"));
+            return Err(Refusal::malformed("Contact: * with an interval other than 0"));
         }
         return if live.iter().all(in_order) { Ok(Vec::new()) } else { Err(out_of_order()) };
     }
@@ -273,10 +273,6 @@ impl Clients {
         }
         self.known.difference(&after.known).cloned().collect()
     }
-}
-
-fn malformed(place: &str) -> Refusal {
-    Refusal::Malformed { place: place.to_owned() }
 }
 
 #[cfg(test)]

@@ -306,6 +306,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// [`Self::Malformed`] at this place.
+    pub fn malformed(place: impl Into<String>) -> Self {
+        Self::Malformed { place: place.into() }
+    }
+
     /// The answer, numbers from stage 3 (TS 24.379 clause 4.4.2; GMS operations: this product's table of TS 24.481
     /// GMOP results).
     pub fn answer(&self) -> Answer {
