@@ -174,6 +174,9 @@ impl<K> Wheel<K> {
 
     /// The moment the next timer is due; never later than that, and earlier only after that timer was cancelled.
     pub fn due(&self) -> Option<Time> {
+        if self.live == 0 {
+            return None;
+        }
         let ready = self.ready.peek().map(|Reverse(ready)| ready.at);
         let far = self.far.first_key_value().map(|(at, _)| *at);
         let near = self.next_tick().map(|tick| {

@@ -5,11 +5,15 @@ use super::values::is_date;
 use super::{Headers, Malformed, Uri};
 use crate::sip::wire::{self, Name, Start};
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// A request with what every layer needs already read: method, Request-URI, top Via, From, To, Call-ID, CSeq. Its
-/// headers are read through [`Headers`].
+/// headers are read through [`Headers`]. Cheap to clone and to hand on.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct Request(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     headers: Headers,
     uri: Uri,
 }
@@ -30,7 +34,7 @@ impl Request {
     /// As [`Self::read`].
     pub fn read_or_return(wire: wire::Message) -> Result<Self, Box<(wire::Message, Malformed)>> {
         match Self::check(&wire) {
-            Ok((uri, known)) => Ok(Self { headers: Headers::new(wire, known), uri }),
+            Ok((uri, known)) => Ok(Self(Arc::new(Inner { headers: Headers::new(wire, known), uri }))),
             Err(malformed) => Err(Box::new((wire, malformed))),
         }
     }
@@ -57,7 +61,7 @@ impl Request {
 
     /// The Request-URI.
     pub fn uri(&self) -> &Uri {
-        &self.uri
+        &self.0.uri
     }
 }
 
@@ -65,6 +69,6 @@ impl Deref for Request {
     type Target = Headers;
 
     fn deref(&self) -> &Headers {
-        &self.headers
+        &self.0.headers
     }
 }

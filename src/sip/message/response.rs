@@ -4,12 +4,13 @@ use super::headers::Known;
 use super::{Headers, Malformed};
 use crate::sip::wire::{self, Start};
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// A response with what every layer needs already read. Its headers are read through [`Headers`], with the same
-/// readers as those of [`super::Request`].
+/// readers as those of [`super::Request`]. Cheap to clone and to hand on.
 #[derive(Clone, Debug)]
 pub struct Response {
-    headers: Headers,
+    headers: Arc<Headers>,
     status: u16,
 }
 
@@ -23,7 +24,7 @@ impl Response {
             return Err(Malformed { place: "not a response" });
         };
         let known = Known::read(&wire)?;
-        Ok(Self { headers: Headers::new(wire, known), status })
+        Ok(Self { headers: Arc::new(Headers::new(wire, known)), status })
     }
 
     /// Status code, 100 to 699.

@@ -1,6 +1,6 @@
 //! The client transactions of a node: found by the branch we gave them, moved by their machines.
 
-use super::clock::{Clock, Owner, Running};
+use super::clock::{Alarm, Clock, Running, Side};
 use super::hop::Hop;
 use super::key::COOKIE;
 use super::machine::{ClientAction as Do, Timer};
@@ -392,9 +392,8 @@ impl Client {
             }
             Do::Ack | Do::Cancel | Do::Deliver | Do::ReportTimeout | Do::ReportUnreachable => return None,
         };
-        clock
-            .start(now, &mut self.running, (timer, Owner::Client(id)), reliable, self.doublings)
-            .then_some(timer)
+        let alarm = Alarm { id, side: Side::Client, timer };
+        clock.start(now, &mut self.running, alarm, reliable, self.doublings).then_some(timer)
     }
 
     /// Sends the ACK of a failure; the first one takes the place of the INVITE.

@@ -6,19 +6,30 @@ use crate::env::Time;
 use crate::env::wheel::{TimerId, Wheel};
 use std::time::Duration;
 
-/// Whose timer it is: a number in the table of servers or of clients.
+/// On which side a transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Owner {
+pub enum Side {
     /// A server transaction.
-    Server(u64),
+    Server,
     /// A client transaction.
-    Client(u64),
+    Client,
+}
+
+/// A timer of a transaction, small because there are as many as transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// Number of the transaction among those of its side.
+    pub id: u64,
+    /// Its side.
+    pub side: Side,
+    /// Which timer.
+    pub timer: Timer,
 }
 
 /// The wheel, and the values of RFC 3261 table 4.
 #[derive(Debug)]
 pub struct Clock {
-    wheel: Wheel<(Timer, Owner)>,
+    wheel: Wheel<Alarm>,
     timers: Timers,
 }
 
@@ -38,7 +49,7 @@ impl Clock {
     }
 
     /// Takes out what fires.
-    pub fn expire(&mut self, now: Time, fired: &mut Vec<(Timer, Owner)>) {
+    pub fn expire(&mut self, now: Time, fired: &mut Vec<Alarm>) {
         self.wheel.expire(now, fired);
     }
 
@@ -54,18 +65,18 @@ impl Clock {
         &mut self,
         now: Time,
         running: &mut Running,
-        (timer, owner): (Timer, Owner),
+        alarm: Alarm,
         reliable: bool,
         doublings: u8,
     ) -> bool {
-        match timer.interval(&self.timers, reliable, doublings) {
+        match alarm.timer.interval(&self.timers, reliable, doublings) {
             None => false,
             Some(Duration::ZERO) => true,
             Some(interval) => {
-                self.stop(running, |other| other == timer);
-                let id = self.wheel.schedule(now.plus(interval), (timer, owner));
+                self.stop(running, |other| other == alarm.timer);
+                let id = self.wheel.schedule(now.plus(interval), alarm);
                 if let Some(place) = running.0.iter_mut().find(|place| place.is_none()) {
-                    *place = Some((timer, id));
+                    *place = Some((alarm.timer, id));
                 }
                 false
             }

@@ -88,7 +88,7 @@ impl Transactions {
                 Some(_) => {}
                 None => self.counters.out_of_state += 1,
             },
-            None if to_tag == self.hasher.tag(&self.key) => {}
+            None if self.hasher.gave(to_tag, &self.key) => {}
             None => events.push(Event::Ack { flow, request }),
         }
     }

@@ -1,7 +1,6 @@
 //! What a request is matched by: RFC 3261 17.2.3 (transactions) and 8.2.2.2 (merged requests).
 
 use crate::sip::message::{Method, Request, Via};
-use crate::sip::wire::Start;
 use siphasher::sip::SipHasher13;
 
 /// What the branch of an RFC 3261 element begins with.
@@ -36,6 +35,11 @@ impl Hasher {
     pub fn tag(&self, key: &[u8]) -> String {
         format!("{:016x}", self.tags.hash(key))
     }
+
+    /// Whether [`Self::tag`] gave this tag.
+    pub fn gave(&self, tag: &str, key: &[u8]) -> bool {
+        tag.len() == 16 && u64::from_str_radix(tag, 16) == Ok(self.tags.hash(key))
+    }
 }
 
 /// Writes the key of the server transaction that a request belongs to if its method were `method`: that of the INVITE
@@ -49,11 +53,7 @@ pub fn transaction(key: &mut Vec<u8>, request: &Request, method: Method, to_tag:
         part(key, branch.as_bytes());
     } else {
         key.push(2);
-        let uri = match request.wire().start() {
-            Start::Request { uri, .. } => uri,
-            Start::Response { .. } => &[],
-        };
-        part(key, uri);
+        part(key, request.uri().as_str().as_bytes());
         part(key, branch.as_bytes());
         part(key, via.transport.as_bytes());
         part(key, request.from_tag().as_bytes());
@@ -88,9 +88,7 @@ fn part(key: &mut Vec<u8>, octets: &[u8]) {
 
 fn method_part(key: &mut Vec<u8>, request: &Request, method: Method) {
     key.push(method as u8);
-    if method == Method::Other
-        && let Start::Request { method, .. } = request.wire().start()
-    {
-        key.extend_from_slice(method);
+    if method == Method::Other {
+        key.extend_from_slice(request.method_token().as_bytes());
     }
 }

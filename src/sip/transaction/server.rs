@@ -1,6 +1,6 @@
 //! The server transactions of a node: found by key, moved by their machines.
 
-use super::clock::{Clock, Owner, Running};
+use super::clock::{Alarm, Clock, Running, Side};
 use super::machine::{ServerAction as Do, Timer};
 use super::slab::{self, Slab};
 use super::{Flow, Outbox, Path, ServerId, Transmit, server_invite, server_plain};
@@ -204,7 +204,7 @@ impl Servers {
             other.call_id() == request.call_id()
                 && other.from_tag() == request.from_tag()
                 && other.cseq() == request.cseq()
-                && other.method() == request.method()
+                && other.method_token() == request.method_token()
         };
         let is_same = |&place: &u32| {
             self.slab.at(place).is_some_and(|(_, server)| server.request().is_some_and(|(r, _)| same(r)))
@@ -238,10 +238,11 @@ impl Servers {
         id
     }
 
-    /// Writes down the response that the machine will send from now on. A final one ends the need for the request.
+    /// Writes down the response that the machine will send from now on. A final one ends the need for the request, and
+    /// stays for long: it is copied to a place of its exact size.
     pub fn set_response(&mut self, id: u64, response: Bytes, is_final: bool) {
         let Some(server) = self.slab.get_mut(id) else { return };
-        server.response = response;
+        server.response = if is_final { Bytes::copy_from_slice(&response) } else { response };
         if is_final {
             self.close(id);
         }
@@ -276,7 +277,7 @@ impl Servers {
                     server.doublings =
                         if action == Do::Start(timer) { 0 } else { server.doublings.saturating_add(1) };
                     let (reliable, doublings) = (server.is_reliable(), server.doublings);
-                    let alarm = (timer, Owner::Server(id));
+                    let alarm = Alarm { id, side: Side::Server, timer };
                     if clock.start(now, &mut server.running, alarm, reliable, doublings) {
                         at_once = Some(timer);
                     }

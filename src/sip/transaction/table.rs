@@ -1,14 +1,14 @@
 //! All transactions of a node.
 
 use super::client::{self, Clients};
-use super::clock::{Clock, Owner};
+use super::clock::{Alarm, Clock, Side};
 use super::key::Hasher;
-use super::machine::{ServerAction, Timer};
+use super::machine::ServerAction;
 use super::server::{self, Servers};
 use super::*;
 use crate::config::Limits;
 use crate::env::Ids;
-use crate::sip::message::{Draft, Malformed, Reply};
+use crate::sip::message::{Draft, Reply};
 use crate::sip::wire::{self, Name, Start};
 
 /// What the transaction layer is set up with.
@@ -62,7 +62,7 @@ pub struct Transactions {
     /// The key of the request at hand, and what it has in common with merged ones; kept for their memory, like `fired`.
     pub(super) key: Vec<u8>,
     pub(super) merged: Vec<u8>,
-    fired: Vec<(Timer, Owner)>,
+    fired: Vec<Alarm>,
 }
 
 impl Transactions {
@@ -107,18 +107,10 @@ impl Transactions {
         events: &mut Vec<Event>,
     ) {
         match message.start() {
-            Start::Request { .. } => {
-                let octets = message.octets().clone();
-                match Request::read(message) {
-                    Ok(request) => self.receive_request(now, flow, request, out, events),
-                    Err(Malformed { place }) => {
-                        // Only now, because a copy for the rare case would cost every request.
-                        if let Ok(Some(message)) = wire::datagram(octets, &self.settings.limits) {
-                            self.reject(ids, flow, &message, 400, place, out);
-                        }
-                    }
-                }
-            }
+            Start::Request { .. } => match Request::read_or_return(message) {
+                Ok(request) => self.receive_request(now, flow, request, out, events),
+                Err(refused) => self.reject(ids, flow, &refused.0, 400, refused.1.place, out),
+            },
             Start::Response { .. } => match Response::read(message) {
                 Ok(response) => self.receive_response(now, flow, response, out, events),
                 Err(_) => self.counters.malformed_responses += 1,
@@ -273,16 +265,16 @@ impl Transactions {
     pub fn fire(&mut self, now: Time, _ids: &mut Ids, out: &mut Outbox, events: &mut Vec<Event>) {
         let mut fired = std::mem::take(&mut self.fired);
         self.clock.expire(now, &mut fired);
-        for (timer, owner) in fired.drain(..) {
-            match owner {
-                Owner::Server(id) => {
+        for Alarm { id, side, timer } in fired.drain(..) {
+            match side {
+                Side::Server => {
                     let heard = server::Heard::Fired(timer);
                     let actions = self.servers.drive(now, &mut self.clock, id, heard, out);
                     if actions.is_some_and(|actions| actions.contains(&ServerAction::ReportNoAck)) {
                         events.push(Event::NoAck { id: ServerId(id) });
                     }
                 }
-                Owner::Client(id) => {
+                Side::Client => {
                     self.drive_client(now, id, client::Heard::Fired(timer), out, events);
                 }
             }

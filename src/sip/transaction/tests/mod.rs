@@ -2,6 +2,7 @@
 
 mod client;
 mod hostile;
+mod lossy;
 mod server;
 
 use super::*;
