@@ -84,7 +84,7 @@ pub(super) fn incoming(
     let id = ParticipationRef(view.ids.number());
     let core_leg = LegId(view.ids.number());
     let invitation = Box::new(outgoing(&user, client.as_ref(), invitation));
-    let again = (view.policy.regrouped_call == RegroupedCall::Follow).then(|| invitation.clone());
+    let again = (view.policy.regrouped_call_of(&group) == RegroupedCall::Follow).then(|| invitation.clone());
     let wait = AwaitControlling {
         id,
         user,

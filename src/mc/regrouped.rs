@@ -21,7 +21,7 @@ use crate::procedure::{Policy, Refusal, RegroupedCall, Rejection, View, uri};
 /// [`Refusal::MovedTemporarily`] or [`Refusal::Regrouped`], as the policy says.
 pub(super) fn refuse_or_redirect(view: &View<'_>, open: &Open, group: &GroupId) -> Result<(), Refusal> {
     if let Some(mark) = view.model.regrouped(Side::Mc, group.as_str()) {
-        return Err(match view.policy.regrouped_call {
+        return Err(match view.policy.regrouped_call_of(group) {
             RegroupedCall::Redirect | RegroupedCall::Follow => {
                 Refusal::MovedTemporarily { constituent: group.clone(), temporary: mark.temporary.clone() }
             }
@@ -54,7 +54,7 @@ pub(super) fn redirected(
     followed: bool,
     rejection: &Rejection,
 ) -> Redirected {
-    if policy.regrouped_call != RegroupedCall::Follow {
+    if policy.regrouped_call_of(first) != RegroupedCall::Follow {
         return Redirected::PassOn;
     }
     let of_body = rejection.info.as_ref().and_then(|info| info.request_uri.as_deref());

@@ -297,6 +297,8 @@ pub struct Leg {
     pub owner: LegOwner,
     /// What is at the other end.
     pub link: LegLink,
+    /// The service of the session.
+    pub service: Service,
     /// Released by us, but the other end has not heard: a restart repeats the BYE.
     pub ending: bool,
 }

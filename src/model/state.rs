@@ -24,7 +24,9 @@ pub struct Model {
     legs: BTreeMap<LegId, Leg>,
     subscriptions: BTreeMap<SubscriptionRef, Subscription>,
     watchers: BTreeMap<WatchKey, BTreeSet<SubscriptionRef>>,
+    subscriptions_by: HashMap<UserId, BTreeSet<SubscriptionRef>>,
     owed: BTreeMap<OwedRef, Owed>,
+    owed_to: HashMap<UserId, BTreeSet<OwedRef>>,
     operations: HashMap<(UserId, String), Operation>,
 }
 
@@ -131,9 +133,14 @@ impl Model {
             }
             Fact::Subscription(subscription) => {
                 self.watchers.entry(WatchKey::of(&subscription.watched)).or_default().insert(subscription.id);
+                self.subscriptions_by
+                    .entry(subscription.subscriber.clone())
+                    .or_default()
+                    .insert(subscription.id);
                 self.subscriptions.insert(subscription.id, subscription);
             }
             Fact::Owed(owed) => {
+                self.owed_to.entry(owed.to.clone()).or_default().insert(owed.id);
                 self.owed.insert(owed.id, owed);
             }
             Fact::Operation(operation) => {
@@ -247,6 +254,22 @@ impl Model {
                         if ids.is_empty() {
                             self.watchers.remove(&key);
                         }
+                    }
+                    if let Some(ids) = self.subscriptions_by.get_mut(&old.subscriber) {
+                        ids.remove(id);
+                        if ids.is_empty() {
+                            self.subscriptions_by.remove(&old.subscriber);
+                        }
+                    }
+                }
+            }
+            FactKey::Owed(id) => {
+                if let Some(old) = self.owed.get(id)
+                    && let Some(ids) = self.owed_to.get_mut(&old.to)
+                {
+                    ids.remove(id);
+                    if ids.is_empty() {
+                        self.owed_to.remove(&old.to);
                     }
                 }
             }
@@ -421,6 +444,16 @@ impl Model {
 
     fn watching(&self, key: WatchKey) -> impl Iterator<Item = &Subscription> + use<'_> {
         self.watchers.get(&key).into_iter().flatten().filter_map(|id| self.subscriptions.get(id))
+    }
+
+    /// Subscriptions that a user holds.
+    pub fn subscriptions_by(&self, user: &str) -> impl Iterator<Item = &Subscription> {
+        self.subscriptions_by.get(user).into_iter().flatten().filter_map(|id| self.subscriptions.get(id))
+    }
+
+    /// Requests that are owed to a user.
+    pub fn owed_to(&self, user: &str) -> impl Iterator<Item = &Owed> {
+        self.owed_to.get(user).into_iter().flatten().filter_map(|id| self.owed.get(id))
     }
 
     /// A request that is owed.

@@ -1,6 +1,11 @@
 //! The node: everything below composed into one value. Bytes, due timers and the time go in; bytes to send and facts
 //! to keep come out. No socket, no clock, no disk.
 
+mod batches;
+pub mod setup;
+
+pub use batches::Node;
+
 use crate::env::Time;
 use crate::model::Change;
 use crate::sip::transaction::{ClientId, Flow, Transmit};

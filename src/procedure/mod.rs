@@ -38,8 +38,10 @@ pub struct Policy {
     pub domain: String,
     /// PSIs of our own functions.
     pub functions: Functions,
-    /// What happens to a call on a constituent of a temporary group (design: redirect).
+    /// What happens to a call on a constituent of a temporary group, where the group has no setting of its own.
     pub regrouped_call: RegroupedCall,
+    /// The same for groups that have one.
+    pub regrouped_calls: std::collections::BTreeMap<GroupId, RegroupedCall>,
     /// TNG1 where the group document has none (TS 24.379 B.2.1: 5 s).
     pub tng1_default: std::time::Duration,
     /// How long a refused or silent MESSAGE to a user is repeated (T-client-ack; 32 s).
@@ -78,6 +80,11 @@ pub struct ResourcePriorities {
 }
 
 impl Policy {
+    /// What happens to a call on this constituent of a temporary group.
+    pub fn regrouped_call_of(&self, group: &GroupId) -> RegroupedCall {
+        self.regrouped_calls.get(group).copied().unwrap_or(self.regrouped_call)
+    }
+
     /// Whether a group is defined in this MC system. Groups of any other domain belong to a partner.
     pub fn is_own(&self, group: &GroupId) -> bool {
         group.domain().eq_ignore_ascii_case(&self.domain)

@@ -95,6 +95,7 @@ pub fn policy() -> Policy {
             gms: vec![Psi::new(format!("sip:gms@{DOMAIN}"))],
         },
         regrouped_call: RegroupedCall::Redirect,
+        regrouped_calls: std::collections::BTreeMap::new(),
         tng1_default: Duration::from_secs(5),
         owed_for: Duration::from_secs(32),
         operations_for: Duration::from_secs(3600),

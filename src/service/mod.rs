@@ -1,4 +1,379 @@
-//! From message to procedure and back.
+//! From message to procedure and back. One value, [`Service`], composes the SIP core, the model and the procedures;
+//! the node above it only counts commits.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `router` | which procedure a request is for |
+//! | `trust` | who sent it, and what that sender may do |
+//! | `read` | SIP to words |
+//! | `render` | words to SIP |
+//! | `legs` | what is behind a leg: a SIP session, several at once, or another function in this process |
+//! | `reach` | where a user is |
+//! | `overload` | what is refused first |
+//! | `owed` | requests that must arrive, also after a restart |
+//! | `watch` | subscriptions and their notifications |
+//! | `alarms` | timers of procedures and facts |
+//! | `restart` | from the facts on disk back to a running service |
 
+/// A [`crate::procedure::View`] of the service's own parts, leaving the others free to be borrowed.
+macro_rules! view {
+    ($service:expr, $now:expr) => {
+        crate::procedure::View {
+            model: &$service.model,
+            policy: &$service.setup.policy,
+            now: $now,
+            ids: &mut $service.ids,
+            media: &mut $service.media,
+        }
+    };
+}
+use view;
+
+mod alarms;
+mod digest;
+mod legs;
+mod overload;
+mod owed;
+mod reach;
 #[cfg(test)]
 mod regrouping;
+mod read;
+mod render;
+mod restart;
+mod router;
+mod trust;
+mod watch;
+
+pub use trust::{Peer, Peers};
+
+use crate::config::Limits;
+use crate::env::wheel::Wheel;
+use crate::env::{Ids, Time};
+use crate::mc::calls::Open;
+use crate::model::{Change, Fact, LegId, Model, OwedRef, Psi, PublicId};
+use crate::procedure::{Answer, MediaPorts, Outcome, Over, Policy, ReplyTo, Send};
+use crate::sip::dialog::{Agent, AgentEvent, AgentSettings, SessionId};
+use crate::sip::subscription::{Notifier, NotifierEvent};
+use crate::sip::transaction::{ClientId, Flow, Outbox, ServerId};
+use crate::sip::wire;
+use alarms::Alarm;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// What the service is set up with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Policy of the procedures.
+    pub policy: Policy,
+    /// For the SIP core.
+    pub agent: AgentSettings,
+    /// Configured peers.
+    pub peers: Peers,
+    /// Clients may REGISTER here.
+    pub registrar: bool,
+    /// Realm of Digest challenges.
+    pub realm: String,
+    /// With a core: where requests to users go, as `Route` values.
+    pub core: Vec<String>,
+    /// Ports of the media function, first and last.
+    pub media_ports: (u16, u16),
+    /// Limits.
+    pub limits: Limits,
+    /// Key of Digest nonces.
+    pub nonce_key: [u8; 32],
+    /// Identity of a function that the configuration gives no PSI.
+    pub fallback_psi: Psi,
+}
+
+/// The SIP core, the model and the procedures in wait.
+#[derive(Debug)]
+pub struct Service {
+    setup: Setup,
+    ids: Ids,
+    agent: Agent,
+    notifier: Notifier,
+    model: Model,
+    media: MediaPorts,
+    open: Open,
+    legs: legs::Legs,
+    replies: HashMap<ReplyTo, ReplyContext>,
+    owed_open: BTreeMap<OwedRef, owed::Delivery>,
+    owed_by_client: HashMap<ClientId, OwedRef>,
+    offers: HashMap<ClientId, LegId>,
+    alarms: Wheel<Alarm>,
+    agent_events: Vec<AgentEvent>,
+    notifier_events: Vec<NotifierEvent>,
+    work: VecDeque<Work>,
+    out: Outbox,
+    changes: Vec<Change>,
+    stopping: bool,
+    /// Header values of every answer to OPTIONS.
+    allow: String,
+    supported: String,
+    allow_events: String,
+}
+
+/// Something to do before the input counts as handled.
+#[derive(Debug)]
+enum Work {
+    /// From the SIP core.
+    Agent(AgentEvent),
+    /// From the notifier.
+    Notifier(NotifierEvent),
+    /// A leg hears something.
+    Hear(LegId, crate::procedure::LegEvent),
+    /// One function in this process asks another for a session.
+    Incoming(legs::Handover),
+}
+
+/// What is needed to render the answer to a request.
+#[derive(Clone, Debug)]
+struct ReplyContext {
+    server: ServerId,
+    kind: ReplyKind,
+}
+
+/// Answers that carry more than a procedure says.
+#[derive(Clone, Debug)]
+enum ReplyKind {
+    Plain,
+    /// REGISTER: 200 lists the contacts.
+    Register(PublicId),
+}
+
+impl Service {
+    /// A service that knows the provisioned model and no fact.
+    pub fn new(setup: Setup, model: Model, ids: Ids) -> Self {
+        let (first, last) = setup.media_ports;
+        Self {
+            agent: Agent::new(setup.agent.clone()),
+            media: MediaPorts::new(first, last),
+            allow: setup.agent.allowed.iter().map(|method| method.text()).collect::<Vec<_>>().join(", "),
+            supported: setup.agent.options.join(", "),
+            allow_events: setup.agent.events.join(", "),
+            setup,
+            ids,
+            notifier: Notifier::default(),
+            model,
+            open: Open::default(),
+            legs: legs::Legs::default(),
+            replies: HashMap::new(),
+            owed_open: BTreeMap::new(),
+            owed_by_client: HashMap::new(),
+            offers: HashMap::new(),
+            alarms: Wheel::default(),
+            agent_events: Vec::new(),
+            notifier_events: Vec::new(),
+            work: VecDeque::new(),
+            out: Outbox::new(),
+            changes: Vec::new(),
+            stopping: false,
+        }
+    }
+
+    /// What the service knows.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.setup.limits
+    }
+
+    /// Takes one scanned message and does everything that follows from it.
+    pub fn receive(&mut self, now: Time, flow: Flow, message: Result<wire::Message, wire::Rejected>) {
+        if let Err(rejected) = &message {
+            let (place, answered) = match rejected {
+                wire::Rejected::Answerable { place, .. } => (place, true),
+                wire::Rejected::Silent { place } => (place, false),
+            };
+            tracing::warn!(peer = %flow.peer, answered, "message refused: {place}");
+        }
+        let (agent, ids) = (&mut self.agent, &mut self.ids);
+        agent.receive(now, ids, flow, message, &mut self.out, &mut self.agent_events);
+        self.run(now);
+    }
+
+    /// The runtime could not send what carried this ticket.
+    pub fn unreachable(&mut self, now: Time, ticket: ClientId) {
+        self.agent.unreachable(now, &mut self.ids, ticket, &mut self.out, &mut self.agent_events);
+        self.run(now);
+    }
+
+    /// Lets timers that are due fire.
+    pub fn tick(&mut self, now: Time) {
+        if self.agent.due().is_some_and(|due| due <= now) {
+            self.agent.fire(now, &mut self.ids, &mut self.out, &mut self.agent_events);
+            self.run(now);
+        }
+        if self.notifier.due().is_some_and(|due| due <= now) {
+            self.notifier.fire(now, &mut self.notifier_events);
+            self.run(now);
+        }
+        self.fire_alarms(now);
+    }
+
+    /// When [`Self::tick`] has something to do, at the earliest.
+    pub fn due(&self) -> Option<Time> {
+        [self.agent.due(), self.notifier.due(), self.alarms.due()].into_iter().flatten().min()
+    }
+
+    /// New initial requests are refused from now on; what is open goes on.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Whether transmits or changes wait to be taken.
+    pub fn has_output(&self) -> bool {
+        !self.out.is_empty() || !self.changes.is_empty()
+    }
+
+    /// Takes what is to be sent.
+    pub fn take_out(&mut self) -> Outbox {
+        std::mem::take(&mut self.out)
+    }
+
+    /// Takes what is to be kept.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Works until nothing is left to do, then lets `100 Trying` go.
+    fn run(&mut self, now: Time) {
+        loop {
+            self.work.extend(self.agent_events.drain(..).map(Work::Agent));
+            self.work.extend(self.notifier_events.drain(..).map(Work::Notifier));
+            let Some(work) = self.work.pop_front() else { break };
+            match work {
+                Work::Agent(event) => self.on_agent(now, event),
+                Work::Notifier(event) => self.on_notifier(now, event),
+                Work::Hear(leg, event) => self.hear(now, leg, event),
+                Work::Incoming(handover) => self.hand_over(now, handover),
+            }
+        }
+        self.agent.settle(now, &mut self.out);
+    }
+
+    /// Makes the changes of an outcome and sends what it sends.
+    fn carry_out(&mut self, now: Time, outcome: Outcome<Over>) {
+        if let Some(line) = outcome.log {
+            tracing::info!("{line}");
+        }
+        for change in outcome.changes {
+            self.change(now, change);
+        }
+        for send in outcome.sends {
+            self.send(now, send);
+        }
+    }
+
+    /// Makes one change: in the model, in the alarms that follow from it, and in the batch for the disk.
+    fn change(&mut self, now: Time, change: Change) {
+        if let Change::Remove(crate::model::FactKey::Participant(call, leg)) = &change
+            && let Some(participant) = self.model.participant(*call, *leg)
+        {
+            tracing::debug!(call = %call, user = %participant.user, "participant left");
+        }
+        self.model.apply(&change);
+        if let Change::Put(fact) = &change {
+            self.set_alarms(now, fact);
+        }
+        self.changes.push(change);
+    }
+
+    fn put(&mut self, now: Time, fact: Fact) {
+        self.change(now, Change::Put(fact));
+    }
+
+    /// Sends one word of a procedure.
+    fn send(&mut self, now: Time, send: Send) {
+        match send {
+            Send::Answer { to, answer } => self.answer(now, to, answer),
+            Send::GroupChanged(change) => {
+                let outcome = crate::mc::groups::changed(&mut view!(self, now), change);
+                self.carry_out(now, outcome);
+            }
+            Send::Owed(owed) => self.deliver_owed(now, owed),
+            Send::AffiliationStatus { user, p_id } => self.notify_affiliations(now, &user, p_id.as_deref()),
+            Send::AffiliationUpdate { user, groups } => {
+                // The GMS asks the model for affiliated members when it needs them: in one process nothing is sent.
+                tracing::debug!(user = %user, groups = groups.len(), "affiliation update for the GMS");
+            }
+            Send::Affiliated { user, client, group } => {
+                let outcome = crate::mc::calls::affiliated(&mut view!(self, now), &mut self.open, &user, &client, &group);
+                self.carry_out(now, outcome);
+            }
+            Send::Deaffiliated { user, client, group } => {
+                let outcome =
+                    crate::mc::calls::deaffiliated(&mut view!(self, now), &mut self.open, &user, &client, &group);
+                self.carry_out(now, outcome);
+            }
+            Send::Roster { call } => self.notify_roster(now, call, None),
+            Send::RosterEnds { call } => self.notify_roster(now, call, Some("noresource")),
+            Send::Call(send) => self.send_call(now, send),
+            Send::WakeAt { at, wake } => self.set_alarm(at, Alarm::Wake(wake)),
+        }
+    }
+
+    /// Answers a request that a procedure has decided about.
+    fn answer(&mut self, now: Time, to: ReplyTo, answer: Answer) {
+        let Some(context) = self.replies.remove(&to) else {
+            tracing::error!(reply = to.0, "a procedure answered a request twice");
+            return;
+        };
+        let mut reply = self.render_answer(&answer);
+        if let ReplyKind::Register(public_id) = &context.kind
+            && answer.status == 200
+        {
+            for contact in self.contacts_for_answer(now, public_id) {
+                reply = reply.header(wire::Name::Contact, contact);
+            }
+        }
+        self.agent.answer(now, &mut self.ids, context.server, reply, None, &mut self.out);
+    }
+
+    fn on_agent(&mut self, now: Time, event: AgentEvent) {
+        match event {
+            AgentEvent::Request { id, flow, request } => self.route(now, id, flow, &request),
+            AgentEvent::Invite { session, flow, request } => self.invited(now, session, flow, &request),
+            AgentEvent::Answered { id, status, response } => {
+                self.request_answered(now, id, status, response.as_ref());
+            }
+            AgentEvent::Cancelled { session, .. }
+            | AgentEvent::Progress { session, .. }
+            | AgentEvent::Accepted { session, .. }
+            | AgentEvent::Refused { session, .. }
+            | AgentEvent::Confirmed { session, .. }
+            | AgentEvent::Released { session, .. }
+            | AgentEvent::InSession { session, .. }
+            | AgentEvent::Moved { session }
+            | AgentEvent::Lost { session, .. }
+            | AgentEvent::Ended { session } => self.on_session(now, session, event),
+        }
+    }
+
+    /// The final answer to a request of ours outside the INVITE sessions' set-up.
+    fn request_answered(
+        &mut self,
+        now: Time,
+        id: ClientId,
+        status: u16,
+        response: Option<&crate::sip::message::Response>,
+    ) {
+        let (agent, ids) = (&mut self.agent, &mut self.ids);
+        if self.notifier.answered(now, ids, agent, id, status, &mut self.out, &mut self.notifier_events) {
+            return;
+        }
+        if let Some(owed) = self.owed_by_client.remove(&id) {
+            self.owed_answered(now, owed, id, status);
+        } else if let Some(leg) = self.offers.remove(&id) {
+            self.offer_answered(leg, status, response);
+        }
+    }
+
+    /// The session that carries a leg, for tests and logs.
+    pub fn session_of(&self, leg: LegId) -> Option<SessionId> {
+        self.legs.session(leg)
+    }
+}
+

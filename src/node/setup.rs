@@ -1,0 +1,135 @@
+//! From the checked configuration to a node that knows the provisioned users and groups.
+
+use crate::config::{self, Config};
+use crate::env::Ids;
+use crate::model::{Model, Psi};
+use crate::procedure::{Functions, Policy, RegroupedCall, ResourcePriorities};
+use crate::service::{Peer, Peers, Service, Setup};
+use crate::sip::dialog::AgentSettings;
+use crate::sip::message::Method;
+use crate::sip::transaction::{Listener, NextHops, Settings, Timers};
+
+/// Methods this server takes.
+const ALLOWED: [Method; 12] = [
+    Method::Invite,
+    Method::Ack,
+    Method::Cancel,
+    Method::Bye,
+    Method::Prack,
+    Method::Update,
+    Method::Info,
+    Method::Options,
+    Method::Register,
+    Method::Message,
+    Method::Publish,
+    Method::Subscribe,
+];
+
+/// Option tags this server understands: RFC 3262, RFC 4028, RFC 3841, RFC 4488, RFC 4538, RFC 7614, RFC 3327.
+const OPTIONS: [&str; 8] = ["100rel", "timer", "pref", "norefersub", "tdialog", "explicitsub", "nosub", "path"];
+
+/// Event packages with a notifier or a state agent here.
+const EVENTS: [&str; 2] = ["presence", "conference"];
+
+/// The service of a configuration, without facts. `ids` seeds everything random.
+pub fn service(config: &Config, mut ids: Ids) -> Service {
+    let model = Model::provisioned(config.users.iter(), config.groups.iter().map(|group| group.document.clone()));
+    let mut nonce_key = [0; 32];
+    for (place, octet) in nonce_key.iter_mut().zip(ids.token().bytes()) {
+        *place = octet;
+    }
+    let hash_key = (ids.number(), ids.number());
+    let setup = Setup {
+        policy: policy(config),
+        agent: agent(config, hash_key),
+        peers: Peers(config.peers.iter().map(peer).collect()),
+        registrar: config.server.registrar,
+        realm: config.sip.realm.clone(),
+        core: config.server.core.iter().map(|core| format!("<{}>", core.uri)).collect(),
+        media_ports: config.media.ports,
+        limits: config.limits.clone(),
+        nonce_key,
+        fallback_psi: Psi::new(format!("sip:{}", config.server.domain)),
+    };
+    Service::new(setup, model, ids)
+}
+
+/// The listeners of a configuration.
+pub fn listeners(config: &Config) -> Vec<Listener> {
+    let listener = |listener: &config::Listener| Listener {
+        transport: listener.transport,
+        bind: listener.bind,
+        advertised: listener.advertised.clone(),
+    };
+    config.server.listeners.iter().map(listener).collect()
+}
+
+fn agent(config: &Config, hash_key: (u64, u64)) -> AgentSettings {
+    let hosts = config.routes.iter().map(|route| (route.host.to_ascii_lowercase(), route.to.clone())).collect();
+    AgentSettings {
+        transactions: Settings {
+            timers: Timers { t1: config.timers.t1, t2: config.timers.t2, t4: config.timers.t4 },
+            hops: NextHops { listeners: listeners(config), hosts },
+            limits: config.limits.clone(),
+            udp_request_octets: config.sip.udp_request_octets,
+            product: config.server.product.clone(),
+            hash_key,
+        },
+        allowed: ALLOWED.to_vec(),
+        options: OPTIONS.to_vec(),
+        events: EVENTS.to_vec(),
+        session_interval: config.session.interval,
+        session_minimum: config.session.minimum,
+    }
+}
+
+fn policy(config: &Config) -> Policy {
+    let policy = &config.policy;
+    Policy {
+        warning_agent: config.server.name.clone(),
+        domain: config.server.domain.clone(),
+        functions: Functions {
+            participating: config.functions.participating.clone(),
+            controlling: config.functions.controlling.clone(),
+            gms: config.functions.gms.clone(),
+        },
+        regrouped_call: regrouped_call(policy.regrouped_call),
+        regrouped_calls: config
+            .groups
+            .iter()
+            .filter_map(|group| Some((group.document.id.clone(), regrouped_call(group.regrouped_call?))))
+            .collect(),
+        tng1_default: policy.tng1_default,
+        owed_for: policy.owed_for,
+        operations_for: policy.operations_for,
+        constituents_limit: policy.constituents_limit,
+        affiliation_interval: policy.affiliation_interval,
+        registration_seconds: (policy.registration_minimum, policy.registration_maximum),
+        media_address: config.media.address,
+        default_encodings: config.media.encodings.clone(),
+        constituents_wait_for_call: policy.constituents_wait_for_call,
+        buffers_media: false,
+        resource_priorities: ResourcePriorities::default(),
+    }
+}
+
+fn regrouped_call(configured: config::RegroupedCall) -> RegroupedCall {
+    match configured {
+        config::RegroupedCall::Redirect => RegroupedCall::Redirect,
+        config::RegroupedCall::Follow => RegroupedCall::Follow,
+        config::RegroupedCall::Reject => RegroupedCall::Reject,
+    }
+}
+
+fn peer(peer: &config::Peer) -> Peer {
+    use config::PeerRole;
+    let is = |role| peer.roles.contains(&role);
+    Peer {
+        name: peer.name.clone(),
+        addresses: peer.addresses.clone(),
+        psis: peer.psis.clone(),
+        core: is(PeerRole::SCscf) || is(PeerRole::ICscf),
+        participating: is(PeerRole::Participating),
+        controlling: is(PeerRole::Controlling),
+    }
+}

@@ -1,0 +1,111 @@
+//! Datagram sockets: received and sent in batches, never waited for.
+
+use super::counters::Counters;
+use super::sys;
+use crate::sip::transaction::{ClientId, Listener};
+use bytes::Bytes;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::VecDeque;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::unix::AsyncFd;
+
+/// Kernel buffer of a socket in each direction, octets; the system may grant less.
+const SOCKET_BUFFER: usize = 8 << 20;
+
+/// Datagrams that wait for a full kernel buffer; beyond, the newest is dropped, as the network would.
+const QUEUE: usize = 65_536;
+
+/// One listening socket.
+pub struct Udp {
+    /// Index of its listener.
+    pub listener: u16,
+    socket: AsyncFd<UdpSocket>,
+    queue: VecDeque<(SocketAddr, Bytes)>,
+    tickets: VecDeque<Option<ClientId>>,
+    counters: Arc<Counters>,
+}
+
+/// Binds the socket of a listener.
+pub fn bind(listener: &Listener) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(listener.bind), Type::DGRAM, Some(Protocol::UDP))?;
+    if listener.bind.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // The kernel's limits may be lower; that is no reason not to run.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    socket.set_nonblocking(true)?;
+    socket.bind(&listener.bind.into())?;
+    Ok(socket.into())
+}
+
+impl Udp {
+    /// Puts a bound socket into the running reactor.
+    pub fn new(listener: u16, socket: UdpSocket, counters: Arc<Counters>) -> io::Result<Self> {
+        let socket = AsyncFd::new(socket)?;
+        Ok(Self { listener, socket, queue: VecDeque::new(), tickets: VecDeque::new(), counters })
+    }
+
+    /// Takes one batch of what waits; false if nothing did.
+    pub fn receive(&mut self, receiver: &mut sys::Receiver, each: impl FnMut(SocketAddr, Bytes)) -> bool {
+        match receiver.receive(self.socket.get_ref().as_fd(), each) {
+            Ok(count) => count > 0,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Err(error) => {
+                // ICMP errors of earlier datagrams surface here; they say nothing about this socket.
+                tracing::debug!("receive: {error}");
+                false
+            }
+        }
+    }
+
+    /// Puts a datagram at the end of the queue.
+    pub fn push(&mut self, to: SocketAddr, octets: Bytes, ticket: Option<ClientId>) {
+        if self.queue.len() >= QUEUE {
+            self.counters.datagrams_dropped();
+            return;
+        }
+        self.queue.push_back((to, octets));
+        self.tickets.push_back(ticket);
+    }
+
+    /// Sends what the kernel takes. Tickets of datagrams that cannot leave are pushed to `failed`.
+    pub fn flush(&mut self, failed: &mut Vec<ClientId>) {
+        while !self.queue.is_empty() {
+            let (front, _) = self.queue.as_slices();
+            let sent = match sys::send(self.socket.get_ref().as_fd(), front) {
+                Ok(sent) => sent,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    if let Some((to, _)) = self.queue.front() {
+                        tracing::debug!(peer = %to, "send: {error}");
+                    }
+                    failed.extend(self.tickets.front().copied().flatten());
+                    1
+                }
+            };
+            self.queue.drain(..sent);
+            self.tickets.drain(..sent);
+        }
+    }
+
+    /// Ready when datagrams wait, or when the kernel takes more of what is queued.
+    pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
+        if let Poll::Ready(Ok(mut guard)) = self.socket.poll_read_ready(context) {
+            // The next receive tells whether it is true; until then the reactor must be asked again.
+            guard.clear_ready();
+            return Poll::Ready(());
+        }
+        if !self.queue.is_empty()
+            && let Poll::Ready(Ok(mut guard)) = self.socket.poll_write_ready(context)
+        {
+            guard.clear_ready();
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+}

@@ -1,0 +1,180 @@
+//! Digest authentication as a registrar needs it (RFC 7616, RFC 2617; RFC 3261 22): stateless nonces, MD5 and
+//! SHA-256, `qop=auth`.
+
+use crate::env::Time;
+use crate::model::User;
+use crate::sip::message::Request;
+use crate::sip::message::values::Digest as Credentials;
+use crate::sip::wire::Name;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::time::Duration;
+
+/// How long a nonce is good; an older one is challenged again with `stale=true`.
+const NONCE_LIFE: Duration = Duration::from_secs(300);
+
+/// What the credentials of a request are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Good,
+    Absent,
+    Stale,
+    Wrong,
+}
+
+/// `WWW-Authenticate` values, best algorithm first (RFC 8760).
+pub(super) fn challenges(realm: &str, key: &[u8; 32], now: Time, stale: bool) -> Vec<String> {
+    let nonce = nonce(key, now);
+    let stale = if stale { ", stale=true" } else { "" };
+    ["SHA-256", "MD5"]
+        .iter()
+        .map(|algorithm| {
+            format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}")
+        })
+        .collect()
+}
+
+/// Checks the `Authorization` headers of a request.
+pub(super) fn verify(
+    request: &Request,
+    user: &User,
+    password: &str,
+    realm: &str,
+    key: &[u8; 32],
+    now: Time,
+) -> Verdict {
+    let mut verdict = Verdict::Absent;
+    for line in request.wire().headers(Name::Authorization) {
+        let Ok(credentials) = Credentials::parse(&line) else {
+            verdict = Verdict::Wrong;
+            continue;
+        };
+        match verify_one(&credentials, request, user, password, realm, key, now) {
+            Verdict::Good => return Verdict::Good,
+            Verdict::Absent => {}
+            other => verdict = other,
+        }
+    }
+    verdict
+}
+
+fn verify_one(
+    credentials: &Credentials,
+    request: &Request,
+    user: &User,
+    password: &str,
+    realm: &str,
+    key: &[u8; 32],
+    now: Time,
+) -> Verdict {
+    let get = |name: &str| credentials.params.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+    if get("realm") != Some(realm) {
+        return Verdict::Absent;
+    }
+    let (Some(username), Some(nonce_given), Some(uri), Some(response)) =
+        (get("username"), get("nonce"), get("uri"), get("response"))
+    else {
+        return Verdict::Wrong;
+    };
+    let hash: fn(&str) -> String = match get("algorithm").unwrap_or("MD5").to_ascii_uppercase().as_str() {
+        "MD5" => md5_hex,
+        "SHA-256" => sha256_hex,
+        _ => return Verdict::Wrong,
+    };
+    if !may_use(user, username) {
+        return Verdict::Wrong;
+    }
+    let method = request.method_token();
+    let secret = hash(&format!("{username}:{realm}:{password}"));
+    let what = hash(&format!("{method}:{uri}"));
+    let expected = match get("qop") {
+        Some(qop) if qop.eq_ignore_ascii_case("auth") => {
+            let (Some(nc), Some(cnonce)) = (get("nc"), get("cnonce")) else { return Verdict::Wrong };
+            hash(&format!("{secret}:{nonce_given}:{nc}:{cnonce}:{qop}:{what}"))
+        }
+        Some(_) => return Verdict::Wrong,
+        None => hash(&format!("{secret}:{nonce_given}:{what}")),
+    };
+    if !same(expected.as_bytes(), response.to_ascii_lowercase().as_bytes()) {
+        return Verdict::Wrong;
+    }
+    match issued(nonce_given, key) {
+        Some(at) if now.since(at) <= NONCE_LIFE => Verdict::Good,
+        Some(_) => Verdict::Stale,
+        None => Verdict::Stale,
+    }
+}
+
+/// A user name is the user part of one of the user's public identities, or the whole identity with or without scheme.
+fn may_use(user: &User, username: &str) -> bool {
+    user.public_ids.iter().any(|public| {
+        let bare = public.as_str().split_once(':').map_or(public.as_str(), |(_, rest)| rest);
+        username == public.as_str() || username == bare || bare.split('@').next() == Some(username)
+    })
+}
+
+fn nonce(key: &[u8; 32], now: Time) -> String {
+    let stamp = format!("{:x}", now.as_millis());
+    format!("{stamp}.{}", seal(key, &stamp))
+}
+
+/// When this nonce was made, if we made it.
+fn issued(nonce: &str, key: &[u8; 32]) -> Option<Time> {
+    let (stamp, sealed) = nonce.split_once('.')?;
+    same(seal(key, stamp).as_bytes(), sealed.as_bytes())
+        .then(|| u64::from_str_radix(stamp, 16).ok().map(Time::from_millis))
+        .flatten()
+}
+
+fn seal(key: &[u8; 32], stamp: &str) -> String {
+    let mut hash = Sha256::new();
+    hash.update(key);
+    hash.update(stamp.as_bytes());
+    hash.update(key);
+    hex(&hash.finalize()[..16])
+}
+
+fn md5_hex(text: &str) -> String {
+    hex(&md5::Md5::digest(text.as_bytes()))
+}
+
+fn sha256_hex(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::with_capacity(octets.len() * 2), |mut text, octet| {
+        let _ = write!(text, "{octet:02x}");
+        text
+    })
+}
+
+/// Comparison that takes the same time wherever the difference is.
+fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (x, y)| difference | (x ^ y)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_rfc_2617_gives_its_response() {
+        let secret = md5_hex("Mufasa:testrealm@host.com:Circle Of Life");
+        let what = md5_hex("GET:/dir/index.html");
+        let nonce = "dcd98b7102dd2f0e8b11d0f600bfb0c093";
+        let response = md5_hex(&format!("{secret}:{nonce}:00000001:0a4f113b:auth:{what}"));
+        assert_eq!(response, "6629fae49393a05397450978507c4ef1");
+    }
+
+    #[test]
+    fn a_nonce_is_recognised_and_tells_its_age() {
+        let key = [7; 32];
+        let at = Time::from_millis(1_700_000_000_000);
+        let text = nonce(&key, at);
+        assert_eq!(issued(&text, &key), Some(at));
+        assert_eq!(issued(&text, &[8; 32]), None);
+        assert_eq!(issued(&text.replace('.', ".0"), &key), None);
+        assert_eq!(issued("", &key), None);
+    }
+}

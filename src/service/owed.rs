@@ -1,0 +1,114 @@
+//! Requests that must arrive: sent after the commit that decided them, again after a restart, until they are answered
+//! or given up. The silence of one user never holds the others.
+
+use super::alarms::Alarm;
+use super::Service;
+use crate::env::Time;
+use crate::model::{Change, FactKey, OwedRef};
+use crate::sip::transaction::ClientId;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// When a request that could not be sent, or met an overloaded client, is tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// A request that is under way.
+#[derive(Debug, Default)]
+pub(super) struct Delivery {
+    /// Transactions without final answer: one per client.
+    waiting: BTreeSet<ClientId>,
+    /// A client took it.
+    taken: bool,
+    /// A client asked for patience.
+    again: bool,
+}
+
+impl Service {
+    /// Sends an owed request to every client it is for.
+    pub(super) fn deliver_owed(&mut self, now: Time, id: OwedRef) {
+        let Some(owed) = self.model.owed(id).cloned() else { return };
+        if self.owed_open.get(&id).is_some_and(|delivery| !delivery.waiting.is_empty()) {
+            return;
+        }
+        let mut delivery = Delivery::default();
+        for way in self.ways_to(now, owed.to.as_str(), &owed.clients) {
+            let draft = self.render_notice(&owed.to, &way, &owed.notice);
+            match self.agent.request(now, &mut self.ids, &draft, way.path, &mut self.out) {
+                Ok(client) => {
+                    self.owed_by_client.insert(client, id);
+                    delivery.waiting.insert(client);
+                }
+                Err(error) => {
+                    tracing::warn!(user = %owed.to, "notification not sent: {error}");
+                    delivery.again = true;
+                }
+            }
+        }
+        if delivery.waiting.is_empty() {
+            // Not registered now: the registration will ask for it, or its time runs out.
+            if delivery.again {
+                self.set_alarm(now.plus(AGAIN_AFTER), Alarm::OwedAgain(id));
+            }
+            self.owed_open.remove(&id);
+        } else {
+            self.owed_open.insert(id, delivery);
+        }
+    }
+
+    /// A client answered, or did not (408), or could not be reached (503).
+    pub(super) fn owed_answered(&mut self, now: Time, id: OwedRef, client: ClientId, status: u16) {
+        let Some(delivery) = self.owed_open.get_mut(&id) else { return };
+        delivery.waiting.remove(&client);
+        match status {
+            200..=299 => delivery.taken = true,
+            // Retry-After is not read: the request is given up soon anyway.
+            480 | 500 | 503 => delivery.again = true,
+            _ => {}
+        }
+        if !delivery.waiting.is_empty() {
+            return;
+        }
+        let (taken, again) = (delivery.taken, delivery.again);
+        self.owed_open.remove(&id);
+        if !taken && again {
+            self.set_alarm(now.plus(AGAIN_AFTER), Alarm::OwedAgain(id));
+            return;
+        }
+        if let Some(owed) = self.model.owed(id)
+            && !taken
+        {
+            tracing::warn!(user = %owed.to, status, "notification refused");
+        }
+        self.forget_owed(now, id);
+    }
+
+    /// Its time is over.
+    pub(super) fn give_up_owed(&mut self, now: Time, id: OwedRef) {
+        let Some(owed) = self.model.owed(id) else { return };
+        if owed.until > now {
+            return;
+        }
+        tracing::warn!(user = %owed.to, "notification given up: no answer in time");
+        self.owed_open.remove(&id);
+        self.forget_owed(now, id);
+    }
+
+    fn forget_owed(&mut self, now: Time, id: OwedRef) {
+        if self.model.owed(id).is_some() {
+            self.change(now, Change::Remove(FactKey::Owed(id)));
+        }
+    }
+
+    /// A user registered: what waits for that user goes out.
+    pub(super) fn deliver_owed_to(&mut self, now: Time, user: &str) {
+        let waiting: Vec<OwedRef> = self
+            .model
+            .owed_to(user)
+            .filter(|owed| owed.until > now && !self.owed_open.contains_key(&owed.id))
+            .map(|owed| owed.id)
+            .collect();
+        for id in waiting {
+            self.deliver_owed(now, id);
+        }
+    }
+}

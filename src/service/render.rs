@@ -1,0 +1,345 @@
+//! Words to SIP: headers and bodies as TS 24.379 clause 6 lists them.
+
+use super::Service;
+use super::reach::Way;
+use crate::documents::{Body, McInfo, SessionDescription, gmop, multipart, names};
+use crate::model::{
+    ClientId, GmsOperation, GroupDocument, GroupId, LegOwner, Notice, OperationResult, Psi, Service as McService,
+    Temporary, UserId,
+};
+use crate::procedure::{Acceptance, Answer, AnswerModeHeader, Invitation, Progress, Rejection, Warning};
+use crate::sip::message::{Draft, Method, Reply, Uri};
+use crate::sip::wire::Name;
+
+/// Option tags that we list in INVITE towards others (TS 24.379 6.3.3.1.2).
+const SUPPORTED_IN_INVITE: &str = "timer, 100rel, tdialog, norefersub";
+/// Option tags in 200 to INVITE (TS 24.379 6.3.3.2.3.2).
+const SUPPORTED_IN_ANSWER: &str = "timer, tdialog, norefersub, explicitsub, nosub";
+
+impl Service {
+    /// The PSI a function instance speaks as.
+    pub(super) fn psi_of(&self, owner: LegOwner) -> &Psi {
+        let functions = &self.setup.policy.functions;
+        let list = match owner {
+            LegOwner::Call(_) => &functions.controlling,
+            LegOwner::Participation(_) => &functions.participating,
+        };
+        list.first().unwrap_or(&self.setup.fallback_psi)
+    }
+
+    /// The session identity of an instance: a URI that reaches this process, with the instance in `gr`
+    /// (TS 24.379 4.5).
+    pub(super) fn session_identity(&self, owner: LegOwner, listener: u16) -> String {
+        let psi = self.psi_of(owner);
+        let user = Uri::parse(psi.as_str().as_bytes())
+            .ok()
+            .and_then(|uri| uri.user().map(str::to_owned))
+            .unwrap_or_else(|| "mc".to_owned());
+        let (LegOwner::Call(crate::model::CallRef(number))
+        | LegOwner::Participation(crate::model::ParticipationRef(number))) = owner;
+        let transport = match self.setup.agent.transactions.hops.listeners.get(usize::from(listener)) {
+            Some(listener) if listener.transport == crate::model::Transport::Tcp => ";transport=tcp",
+            _ => "",
+        };
+        format!("sip:{user}@{};gr={number:016x}{transport}", self.advertised(listener))
+    }
+
+    /// Contact of an instance: its session identity with the service's tags, and `isfocus` where it is a focus for
+    /// the other end.
+    pub(super) fn contact(&self, owner: LegOwner, listener: u16, service: McService, focus: bool) -> String {
+        let names = names::of(service);
+        let focus = if focus { ";isfocus" } else { "" };
+        format!(
+            "<{}>;+{};+g.3gpp.icsi-ref=\"{}\"{focus}",
+            self.session_identity(owner, listener),
+            names.feature_tag,
+            names.icsi_escaped
+        )
+    }
+
+    /// A final answer.
+    pub(super) fn render_answer(&self, answer: &Answer) -> Reply {
+        let mut reply = self.warned(Reply::new(answer.status), &answer.warnings);
+        for group in &answer.contacts {
+            reply = reply.header(Name::Contact, format!("<{group}>"));
+        }
+        if let Some(seconds) = answer.retry_after {
+            reply = reply.header(Name::RetryAfter, seconds.to_string());
+        }
+        if let Some(seconds) = answer.expires {
+            reply = reply.header(Name::Expires, seconds.to_string());
+        }
+        if let Some(seconds) = answer.min_expires {
+            reply = reply.header(Name::MinExpires, seconds.to_string());
+        }
+        if let Some(etag) = &answer.etag {
+            reply = reply.header(Name::SipEtag, etag.clone());
+        }
+        if answer.status == 489 {
+            reply = reply.header(Name::AllowEvents, self.setup.agent.events.join(", "));
+        }
+        if answer.status == 415 {
+            reply = reply.header(Name::Accept, ACCEPT);
+        }
+        let mut parts = Vec::new();
+        if let Some(info) = &answer.info {
+            parts.push(info_body(info, McService::Mcptt));
+        }
+        parts.extend(answer.body.clone());
+        with_body(reply, parts)
+    }
+
+    /// The refusal of an INVITE by one of our functions: as [`Self::render_answer`], with the function's identity.
+    pub(super) fn render_refusal(&self, answer: &Answer, psi: &Psi) -> Reply {
+        let mut reply = self.render_answer(answer);
+        reply.headers.insert(0, (Name::PAssertedIdentity, format!("<{psi}>")));
+        reply
+    }
+
+    fn warned(&self, mut reply: Reply, warnings: &[Warning]) -> Reply {
+        for warning in warnings {
+            reply = reply.header(Name::Warning, self.warning(warning));
+        }
+        reply
+    }
+
+    /// A Warning value (TS 24.379 4.4.1).
+    pub(super) fn warning(&self, warning: &Warning) -> String {
+        let agent = &self.setup.policy.warning_agent;
+        let text: String = warning.text.chars().map(|c| if c == '"' || c == '\\' || c.is_control() { ' ' } else { c }).collect();
+        match warning.code {
+            Some(code) => format!("399 {agent} \"{code:03} {text}\""),
+            None => format!("399 {agent} \"{text}\""),
+        }
+    }
+
+    /// A provisional answer to INVITE.
+    pub(super) fn render_progress(&self, progress: &Progress) -> Reply {
+        let reply = self.warned(Reply::new(progress.status), &progress.warnings);
+        if progress.unconfirmed { reply.header(Name::PAnswerState, "Unconfirmed") } else { reply }
+    }
+
+    /// A 200 to INVITE (TS 24.379 6.3.3.2.3.2, 6.3.2.1.5.2).
+    pub(super) fn render_acceptance(&self, owner: LegOwner, service: McService, acceptance: &Acceptance) -> Reply {
+        let mut reply = Reply::new(200)
+            .header(Name::PAssertedIdentity, format!("<{}>", self.psi_of(owner)))
+            .header(Name::PAssertedService, names::of(service).icsi)
+            .header(Name::Supported, SUPPORTED_IN_ANSWER);
+        reply = self.warned(reply, &acceptance.warnings);
+        if acceptance.unconfirmed {
+            reply = reply.header(Name::PAnswerState, "Unconfirmed");
+        }
+        with_body(reply, session_bodies(acceptance.answer.as_ref(), acceptance.info.as_ref(), service))
+    }
+
+    /// A final failure of INVITE.
+    pub(super) fn render_rejection(&self, owner: LegOwner, service: McService, rejection: &Rejection) -> Reply {
+        let mut reply = Reply::new(rejection.status)
+            .header(Name::PAssertedIdentity, format!("<{}>", self.psi_of(owner)));
+        reply = self.warned(reply, &rejection.warnings);
+        for contact in &rejection.contacts {
+            reply = reply.header(Name::Contact, format!("<{contact}>"));
+        }
+        if let Some(seconds) = rejection.retry_after {
+            reply = reply.header(Name::RetryAfter, seconds.to_string());
+        }
+        with_body(reply, session_bodies(None, rejection.info.as_ref(), service))
+    }
+
+    /// The INVITE of the terminating participating function to a client (TS 24.379 6.3.2.2.3). `client_contact` is our
+    /// Contact.
+    pub(super) fn render_invite(
+        &mut self,
+        owner: LegOwner,
+        way: &Way,
+        invitation: &Invitation,
+        our_contact: &str,
+    ) -> Draft {
+        let psi = self.psi_of(owner).clone();
+        let mut draft = self
+            .outside_dialog(Method::Invite, &psi, way, invitation.service)
+            .header(Name::Contact, our_contact)
+            .header(Name::Supported, SUPPORTED_IN_INVITE);
+        for (header, value) in &invitation.answer_modes {
+            let name = match header {
+                AnswerModeHeader::Answer => Name::AnswerMode,
+                AnswerModeHeader::PrivAnswer => Name::PrivAnswerMode,
+            };
+            draft = draft.header(name, value.clone());
+        }
+        if let Some(priority) = &invitation.resource_priority {
+            draft = draft.header(Name::ResourcePriority, priority.clone());
+        }
+        if let Some((_, hops)) = draft.headers.iter_mut().find(|(name, _)| *name == Name::MaxForwards) {
+            *hops = invitation.hops.to_string();
+        }
+        let parts = session_bodies(invitation.offer.as_ref(), Some(&invitation.info), invitation.service);
+        with_draft_body(draft, parts)
+    }
+
+    /// The MESSAGE that carries a notice of the GMS to one client.
+    pub(super) fn render_notice(&mut self, to: &UserId, way: &Way, notice: &Notice) -> Draft {
+        let service = McService::Mcptt;
+        let psi = self.setup.policy.functions.gms.first().unwrap_or(&self.setup.fallback_psi).clone();
+        let (info, document) = match notice {
+            Notice::Regrouped { temporary, constituents, transaction_id, requestor } => (
+                notice_info(to, &temporary.id, Some("group-regroup-notification"), None, way.client.as_ref()),
+                gmop::notification(
+                    gmop::OperationKind::GroupRegroupNotification,
+                    &GroupDocument { temporary: concerning(temporary, constituents), ..temporary.clone() },
+                    transaction_id,
+                    requestor.as_str(),
+                ),
+            ),
+            Notice::TornDown { temporary, constituents, transaction_id, requestor } => (
+                notice_info(to, temporary, Some("group-regroup-teardown-notification"), None, way.client.as_ref()),
+                gmop::teardown_notification(temporary, constituents, transaction_id, requestor.as_str()),
+            ),
+            Notice::Result(result) => (
+                notice_info(to, &result.group, None, Some(response_type(result.operation)), way.client.as_ref()),
+                result_document(result),
+            ),
+        };
+        let mut draft = self.outside_dialog(Method::Message, &psi, way, service);
+        if let Notice::Result(result) = notice {
+            draft = draft.header(Name::InReplyTo, result.in_reply_to.clone());
+        }
+        let parts = vec![
+            info_body(&info, service),
+            Body { content_type: names::GMOP.to_owned(), content: document.into() },
+        ];
+        with_draft_body(draft, parts)
+    }
+
+    /// The head of a request outside any dialog that a function sends to a user.
+    fn outside_dialog(&mut self, method: Method, psi: &Psi, way: &Way, service: McService) -> Draft {
+        let names = names::of(service);
+        let mut draft = Draft::new(method, way.uri.clone());
+        for route in &way.route {
+            draft = draft.header(Name::Route, route.clone());
+        }
+        draft = draft
+            .header(Name::From, format!("<{psi}>;tag={}", self.ids.tag()))
+            .header(Name::To, format!("<{}>", way.public_id))
+            .header(Name::CallId, self.ids.call_id())
+            .header(Name::CSeq, format!("1 {}", method.text()))
+            .header(Name::MaxForwards, super::read::MAX_FORWARDS.to_string())
+            .header(Name::PAssertedIdentity, format!("<{psi}>"))
+            .header(Name::PAssertedService, names.icsi)
+            .header(Name::AcceptContact, format!("*;+{};require;explicit", names.feature_tag))
+            .header(
+                Name::AcceptContact,
+                format!("*;+g.3gpp.icsi-ref=\"{}\";require;explicit", names.icsi_escaped),
+            );
+        if way.core {
+            let domain = self.setup.policy.domain.clone();
+            draft = draft.header(
+                Name::PChargingVector,
+                format!("icid-value={};orig-ioi={domain}", self.ids.token()),
+            );
+        }
+        draft
+    }
+}
+
+/// Whether the Contact of this instance carries `isfocus`: the controlling function is the focus; a participating
+/// function is one for its client (TS 24.379 6.3.2.1.5.2), not for the controlling function.
+pub(super) fn is_focus(owner: LegOwner, towards_client: bool) -> bool {
+    matches!(owner, LegOwner::Call(_)) || towards_client
+}
+
+/// Which bodies this server takes, for 415 and OPTIONS.
+pub(super) const ACCEPT: &str = "application/sdp, application/vnd.3gpp.mcptt-info+xml, \
+    application/vnd.3gpp.mcvideo-info+xml, application/vnd.3gpp.mcdata-info+xml, application/vnd.3gpp.GMOP+xml, \
+    application/pidf+xml, application/resource-lists+xml, application/simple-filter+xml, multipart/mixed";
+
+/// The temporary group's element as a receiver sees it: only the constituents that concern it.
+fn concerning(temporary: &GroupDocument, constituents: &[GroupId]) -> Option<Temporary> {
+    temporary.temporary.as_ref().map(|old| Temporary { constituents: constituents.to_vec(), ..old.clone() })
+}
+
+fn notice_info(
+    to: &UserId,
+    group: &GroupId,
+    request: Option<&str>,
+    response: Option<&str>,
+    client: Option<&ClientId>,
+) -> McInfo {
+    McInfo {
+        request_uri: Some(to.to_string()),
+        calling_group: Some(group.to_string()),
+        client_id: client.map(ToString::to_string),
+        req_type: request.map(str::to_owned),
+        resp_type: response.map(str::to_owned),
+        ..McInfo::default()
+    }
+}
+
+fn response_type(operation: GmsOperation) -> &'static str {
+    match operation {
+        GmsOperation::Formation => "group-regroup-response",
+        GmsOperation::Teardown => "group-regroup-teardown-response",
+    }
+}
+
+fn result_document(result: &OperationResult) -> String {
+    let operation = match result.operation {
+        GmsOperation::Formation => "group-regroup-creation",
+        GmsOperation::Teardown => "group-regroup-teardown",
+    };
+    gmop::Gmop::Response(gmop::Response {
+        operation: operation.to_owned(),
+        group_id: result.group.to_string(),
+        transaction_id: result.transaction_id.clone(),
+        result: Ok(()),
+        rejected: Vec::new(),
+        document: result.document.clone(),
+    })
+    .encode()
+}
+
+fn info_body(info: &McInfo, service: McService) -> Body {
+    Body { content_type: names::of(service).info_type.to_owned(), content: info.encode(service).into() }
+}
+
+fn session_bodies(sdp: Option<&SessionDescription>, info: Option<&McInfo>, service: McService) -> Vec<Body> {
+    let mut parts = Vec::new();
+    if let Some(sdp) = sdp {
+        parts.push(Body {
+            content_type: names::SDP.to_owned(),
+            content: bytes::Bytes::copy_from_slice(sdp.encode().as_bytes()),
+        });
+    }
+    if let Some(info) = info
+        && *info != McInfo::default()
+    {
+        parts.push(info_body(info, service));
+    }
+    parts
+}
+
+fn with_body(reply: Reply, parts: Vec<Body>) -> Reply {
+    if parts.is_empty() {
+        return reply;
+    }
+    let body = multipart::join(parts);
+    reply.body(body.content_type, body.content)
+}
+
+fn with_draft_body(draft: Draft, parts: Vec<Body>) -> Draft {
+    if parts.is_empty() {
+        return draft;
+    }
+    let body = multipart::join(parts);
+    draft.body(body.content_type, body.content)
+}
+
+/// Bodies of an offer inside a session.
+pub(super) fn offer_body(
+    offer: Option<&SessionDescription>,
+    info: Option<&McInfo>,
+    service: McService,
+) -> Option<Body> {
+    let parts = session_bodies(offer, info, service);
+    (!parts.is_empty()).then(|| multipart::join(parts))
+}

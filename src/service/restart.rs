@@ -1,0 +1,53 @@
+//! From the facts on disk back to a running service. What was told to a peer before the crash goes on; what was owed
+//! is sent; what was half set up is released.
+
+use super::{Service, view};
+use crate::env::Time;
+use crate::mc::calls;
+use crate::model::{Change, Fact, Leg, LegLink, Watched};
+
+impl Service {
+    /// Takes one stored fact. All facts are taken before [`Self::resume`].
+    pub fn replay(&mut self, now: Time, fact: Fact) {
+        self.set_alarms(now, &fact);
+        self.model.apply(&Change::Put(fact));
+    }
+
+    /// Starts again from the facts: dialogs, subscriptions, calls with their media ports; then sends what is owed.
+    pub fn resume(&mut self, now: Time) {
+        let legs: Vec<Leg> = self.model.legs().cloned().collect();
+        for leg in legs {
+            let LegLink::Dialog(dialog) = &leg.link else {
+                self.legs.restore(&leg, None, 0);
+                continue;
+            };
+            let listener = self.listener_for(dialog.source);
+            let session = self.agent.restore(now, &mut self.ids, dialog);
+            if leg.ending {
+                self.legs.restore_ending(session, leg.id);
+                self.agent.bye(now, &mut self.ids, session, None, &mut self.out);
+            } else {
+                self.legs.restore(&leg, Some(session), listener);
+            }
+        }
+        let subscriptions: Vec<_> = self.model.subscriptions().cloned().collect();
+        for subscription in &subscriptions {
+            let package = match subscription.watched {
+                Watched::Affiliations { .. } => "presence",
+                Watched::Conference { .. } => "conference",
+            };
+            let event_id = subscription.event_id.as_deref();
+            self.notifier.restore(subscription.id, package, event_id, &subscription.dialog, subscription.expires);
+        }
+        let outcome = calls::restore(&mut view!(self, now), &mut self.open);
+        self.carry_out(now, outcome);
+        for subscription in subscriptions.iter().filter(|subscription| subscription.owed) {
+            self.notify(now, subscription.id, None, None);
+        }
+        let owed: Vec<_> = self.model.all_owed().map(|owed| owed.id).collect();
+        for id in owed {
+            self.deliver_owed(now, id);
+        }
+        self.run(now);
+    }
+}

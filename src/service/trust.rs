@@ -1,0 +1,151 @@
+//! Who sent a request. P-Asserted-Identity counts only from configured peers; anyone else is known by a registration
+//! from the same place, proves a password, or is refused.
+
+use super::digest::{self, Verdict};
+use super::Service;
+use crate::config::Addresses;
+use crate::env::Time;
+use crate::model::{BindingOrigin, Psi, User};
+use crate::procedure::Refusal;
+use crate::sip::message::Request;
+use crate::sip::transaction::Flow;
+use crate::sip::wire::Name;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A system or function that this server trusts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Name for logs.
+    pub name: String,
+    /// Where its messages come from.
+    pub addresses: Vec<Addresses>,
+    /// Public service identities it speaks for.
+    pub psis: Vec<Psi>,
+    /// It is an S-CSCF: third-party REGISTER is taken from it, and what it asserts about users counts.
+    pub core: bool,
+    /// It is a participating function: it may ask our controlling function for calls.
+    pub participating: bool,
+    /// It is a controlling function: it may invite our users through our participating function.
+    pub controlling: bool,
+}
+
+/// All configured peers.
+#[derive(Clone, Debug, Default)]
+pub struct Peers(pub Vec<Peer>);
+
+impl Peers {
+    /// The peers a message from this address may be from. Several functions may share an address.
+    fn at(&self, address: SocketAddr) -> impl Iterator<Item = &Peer> {
+        self.0.iter().filter(move |peer| peer.addresses.iter().any(|candidate| candidate.contains(address)))
+    }
+}
+
+/// Who sent a request.
+#[derive(Clone, Debug)]
+pub(super) enum Sender {
+    /// A trusted function that spoke as itself.
+    Function(Psi, FunctionRole),
+    /// A user of this system.
+    User(Arc<User>),
+}
+
+/// What a trusted function may do here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct FunctionRole {
+    pub participating: bool,
+    pub controlling: bool,
+}
+
+/// Why a sender is not known.
+#[derive(Clone, Debug)]
+pub(super) enum Unknown {
+    /// Ask for credentials: 401 with this `WWW-Authenticate`.
+    Challenge(Vec<String>),
+    /// Refuse.
+    Refuse(Refusal),
+}
+
+impl Service {
+    /// Whether the request comes from a configured S-CSCF.
+    pub(super) fn from_core(&self, flow: Flow) -> bool {
+        self.setup.peers.at(flow.peer).any(|peer| peer.core)
+    }
+
+    /// Finds out who sent the request.
+    pub(super) fn identify(&mut self, now: Time, flow: Flow, request: &Request) -> Result<Sender, Unknown> {
+        if self.setup.peers.at(flow.peer).next().is_some() {
+            let asserted = request.addresses(Name::PAssertedIdentity).map_err(|e| Unknown::Refuse(malformed(e)))?;
+            let mut core = false;
+            for peer in self.setup.peers.at(flow.peer) {
+                core |= peer.core;
+                for identity in &asserted {
+                    let identity = identity.uri.identity();
+                    if peer.psis.iter().any(|psi| psi.as_str() == identity) {
+                        let role =
+                            FunctionRole { participating: peer.participating, controlling: peer.controlling };
+                        return Ok(Sender::Function(Psi::new(identity), role));
+                    }
+                }
+            }
+            if core {
+                // TS 24.229 5.7.1.3A: one of the asserted identities (a sip and a tel URI may be there) is the user's.
+                let user =
+                    asserted.iter().find_map(|identity| self.model.user_of(&identity.uri.identity()).cloned());
+                return user.map(Sender::User).ok_or(Unknown::Refuse(Refusal::UnknownUser));
+            }
+            if !asserted.is_empty() {
+                return Err(Unknown::Refuse(Refusal::NotPermitted { why: "asserted identity not of this peer" }));
+            }
+        }
+        if !self.setup.registrar {
+            return Err(Unknown::Refuse(Refusal::NotPermitted { why: "sender is not a configured peer" }));
+        }
+        let claimed = self.claimed_user(request)?;
+        let registered_here = self
+            .model
+            .registrations_of(claimed.id.as_str())
+            .flat_map(|registration| &registration.bindings)
+            .any(|binding| {
+                binding.origin == BindingOrigin::Own && binding.expires > now && binding.source == flow.source()
+            });
+        if registered_here {
+            return Ok(Sender::User(claimed));
+        }
+        if claimed.password.is_none() {
+            return Err(Unknown::Refuse(Refusal::NotPermitted { why: "user is not registered from this address" }));
+        }
+        self.authenticate(now, request, &claimed)?;
+        Ok(Sender::User(claimed))
+    }
+
+    /// The user a client claims to be: P-Preferred-Identity, else From.
+    pub(super) fn claimed_user(&self, request: &Request) -> Result<Arc<User>, Unknown> {
+        let preferred = request.addresses(Name::PPreferredIdentity).map_err(|e| Unknown::Refuse(malformed(e)))?;
+        let identity = match preferred.first() {
+            Some(preferred) => preferred.uri.identity(),
+            None => request.from().map_err(|e| Unknown::Refuse(malformed(e)))?.uri.identity(),
+        };
+        self.model.user_of(&identity).cloned().ok_or(Unknown::Refuse(Refusal::UnknownUser))
+    }
+
+    /// Checks the Digest credentials of a user who has a password (RFC 3261 22, RFC 7616).
+    pub(super) fn authenticate(&self, now: Time, request: &Request, user: &User) -> Result<(), Unknown> {
+        let Some(password) = &user.password else { return Ok(()) };
+        let stale = match digest::verify(request, user, password, &self.setup.realm, &self.setup.nonce_key, now) {
+            Verdict::Good => return Ok(()),
+            Verdict::Stale => true,
+            Verdict::Absent => false,
+            Verdict::Wrong => {
+                tracing::warn!(user = %user.id, call_id = request.call_id(), "wrong credentials");
+                false
+            }
+        };
+        Err(Unknown::Challenge(digest::challenges(&self.setup.realm, &self.setup.nonce_key, now, stale)))
+    }
+}
+
+/// The refusal of a message that cannot be read at this place.
+pub(super) fn malformed(error: crate::sip::message::Malformed) -> Refusal {
+    Refusal::Malformed { place: error.place.to_owned() }
+}

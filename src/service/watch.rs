@@ -1,0 +1,231 @@
+//! Subscriptions: who watches what, and the notifications that follow.
+
+use super::read::{Bodies, identity, unusable};
+use super::render::is_focus;
+use super::trust::{Unknown, malformed};
+use super::{Service, view};
+use crate::documents::{Body, McInfo, multipart, names, pidf};
+use crate::env::Time;
+use crate::mc::{conference, status};
+use crate::model::{
+    CallRef, Change, ClientId, Fact, FactKey, LegOwner, Service as McService, Subscription, SubscriptionRef, User,
+    UserId, Watched,
+};
+use crate::procedure::Refusal;
+use crate::sip::message::{OutBody, Request};
+use crate::sip::subscription::NotifierEvent;
+use crate::sip::transaction::{Flow, ServerId};
+use crate::sip::wire::Name;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Service {
+    /// SUBSCRIBE to the affiliation status of a user.
+    pub(super) fn watch_affiliations(
+        &mut self,
+        now: Time,
+        id: ServerId,
+        flow: Flow,
+        request: &Request,
+        user: &Arc<User>,
+        mut bodies: Bodies,
+    ) -> Result<(), Unknown> {
+        let refuse = |refusal| Unknown::Refuse(refusal);
+        self.addressed_participating(request).map_err(refuse)?;
+        let service = self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
+        let client = match bodies.find(names::SIMPLE_FILTER) {
+            Some(part) => pidf::filter_tuple(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))?,
+            None => None,
+        };
+        let target = bodies.info.take().and_then(|(_, info)| info.request_uri);
+        let Some(target) = target.map(|text| identity(&text)) else {
+            return Err(refuse(Refusal::Malformed { place: "mcptt-request-uri missing".to_owned() }));
+        };
+        let client = client.as_deref().map(ClientId::from);
+        let watched = status::subscribe(&view!(self, now), &user.id, &UserId::new(target), client, service)
+            .map_err(refuse)?;
+        self.accept_subscription(now, id, flow, request, user, watched, None)
+    }
+
+    /// SUBSCRIBE to the roster of a call.
+    pub(super) fn watch_conference(
+        &mut self,
+        now: Time,
+        id: ServerId,
+        flow: Flow,
+        request: &Request,
+        user: &Arc<User>,
+        bodies: Bodies,
+    ) -> Result<(), Unknown> {
+        let refuse = |refusal| Unknown::Refuse(refusal);
+        let owner = self.session_addressed(request.uri());
+        let which = match owner {
+            Some(LegOwner::Participation(id)) => conference::Which::Participation(id),
+            Some(LegOwner::Call(call)) => conference::Which::Call(call),
+            None => return Err(refuse(Refusal::NoSuchCall)),
+        };
+        let info = bodies.info.map(|(_, info)| super::read::canonical(info));
+        let call = conference::subscribe(&view!(self, now), &user.id, which, info.as_ref()).map_err(refuse)?;
+        self.accept_subscription(now, id, flow, request, user, Watched::Conference { call }, owner)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn accept_subscription(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        request: &Request,
+        user: &Arc<User>,
+        watched: Watched,
+        owner: Option<LegOwner>,
+    ) -> Result<(), Unknown> {
+        let refuse = |refusal| Unknown::Refuse(refusal);
+        let of_user = self.model.subscriptions_by(user.id.as_str()).count();
+        if of_user >= self.setup.limits.subscriptions_per_user {
+            tracing::warn!(user = %user.id, "subscription refused: limit of {of_user} reached");
+            return Err(refuse(Refusal::StoreUnavailable));
+        }
+        let asked = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
+        let longest = self.setup.policy.affiliation_interval;
+        let expires = asked.unwrap_or(longest).min(longest);
+        let id = SubscriptionRef(self.ids.number());
+        let contact = match owner {
+            Some(owner) => self.contact(owner, flow.listener, McService::Mcptt, is_focus(owner, true)),
+            None => self.plain_contact(flow.listener),
+        };
+        let (agent, ids, out) = (&mut self.agent, &mut self.ids, &mut self.out);
+        let pair = (request, server);
+        let Some(dialog) = self.notifier.accept(now, ids, agent, pair, id, expires, &contact, out) else {
+            return Ok(());
+        };
+        let event_id = request
+            .wire()
+            .header(Name::Event)
+            .and_then(|line| crate::sip::message::values::Event::parse(&line).ok())
+            .and_then(|event| event.id);
+        let fact = Subscription {
+            id,
+            subscriber: user.id.clone(),
+            watched,
+            dialog,
+            event_id,
+            expires: now.plus(Duration::from_secs(u64::from(expires))),
+            owed: true,
+        };
+        tracing::info!(call_id = request.call_id(), user = %user.id, expires, "subscribed");
+        let ended = (expires == 0).then_some("timeout");
+        self.put(now, Fact::Subscription(fact));
+        self.notify(now, id, None, ended);
+        Ok(())
+    }
+
+    /// Our Contact where no session stands behind it.
+    fn plain_contact(&self, listener: u16) -> String {
+        let tcp = self
+            .setup
+            .agent
+            .transactions
+            .hops
+            .listeners
+            .get(usize::from(listener))
+            .is_some_and(|listener| listener.transport == crate::model::Transport::Tcp);
+        format!("<sip:{}{}>", self.advertised(listener), if tcp { ";transport=tcp" } else { "" })
+    }
+
+    /// The affiliation status of a user changed.
+    pub(super) fn notify_affiliations(&mut self, now: Time, user: &UserId, p_id: Option<&str>) {
+        let watching: Vec<SubscriptionRef> = self.model.watchers_of_user(user).map(|watcher| watcher.id).collect();
+        for id in watching {
+            self.notify(now, id, p_id, None);
+        }
+    }
+
+    /// The roster of a call changed, or the call is over (`ended`).
+    pub(super) fn notify_roster(&mut self, now: Time, call: CallRef, ended: Option<&str>) {
+        let watching: Vec<SubscriptionRef> = self.model.watchers_of_call(call).map(|watcher| watcher.id).collect();
+        for id in watching {
+            self.notify(now, id, None, ended);
+        }
+    }
+
+    /// Sends a NOTIFY with the full state; `ended` ends the subscription.
+    pub(super) fn notify(&mut self, now: Time, id: SubscriptionRef, p_id: Option<&str>, ended: Option<&str>) {
+        let Some(subscription) = self.model.subscription(id).cloned() else { return };
+        let (headers, body) = self.state_of(now, &subscription, p_id);
+        let (agent, ids, out) = (&mut self.agent, &mut self.ids, &mut self.out);
+        self.notifier.notify(now, ids, agent, id, headers, body, ended, out);
+        if ended.is_some() {
+            self.change(now, Change::Remove(FactKey::Subscription(id)));
+        } else if let Some(dialog) = self.notifier.stored(id) {
+            let fact = Subscription { dialog, owed: true, ..subscription };
+            if self.model.subscription(id) != Some(&fact) {
+                self.put(now, Fact::Subscription(fact));
+            }
+        }
+    }
+
+    fn state_of(
+        &mut self,
+        now: Time,
+        subscription: &Subscription,
+        p_id: Option<&str>,
+    ) -> (Vec<(Name, String)>, Option<OutBody>) {
+        match &subscription.watched {
+            Watched::Affiliations { service, .. } => {
+                let Some(document) = status::document(&self.model, &subscription.watched, p_id, now) else {
+                    return (Vec::new(), None);
+                };
+                let body = OutBody { content_type: names::PIDF.to_owned(), content: document.encode(*service).into() };
+                (Vec::new(), Some(body))
+            }
+            Watched::Conference { call } => {
+                let service = McService::Mcptt;
+                let psi = self.psi_of(LegOwner::Call(*call)).clone();
+                let headers = vec![
+                    (Name::PAssertedIdentity, format!("<{psi}>")),
+                    (Name::PPreferredService, names::of(service).icsi.to_owned()),
+                ];
+                let Some(document) = conference::document(&self.model, *call) else { return (headers, None) };
+                let info = McInfo {
+                    request_uri: Some(subscription.subscriber.to_string()),
+                    calling_group: Some(document.entity.clone()),
+                    ..McInfo::default()
+                };
+                let body = multipart::join(vec![
+                    Body {
+                        content_type: names::of(service).info_type.to_owned(),
+                        content: info.encode(service).into(),
+                    },
+                    Body { content_type: names::CONFERENCE_INFO.to_owned(), content: document.encode().into() },
+                ]);
+                (headers, Some(OutBody { content_type: body.content_type, content: body.content }))
+            }
+        }
+    }
+
+    /// Something happened to a subscription.
+    pub(super) fn on_notifier(&mut self, now: Time, event: NotifierEvent) {
+        match event {
+            NotifierEvent::Refreshed { id, expires } => {
+                let Some(subscription) = self.model.subscription(id).cloned() else { return };
+                let dialog = self.notifier.stored(id).unwrap_or_else(|| subscription.dialog.clone());
+                let until = now.plus(Duration::from_secs(u64::from(expires)));
+                self.put(now, Fact::Subscription(Subscription { dialog, expires: until, ..subscription }));
+                self.notify(now, id, None, (expires == 0).then_some("timeout"));
+            }
+            NotifierEvent::Expired { id } => self.notify(now, id, None, Some("timeout")),
+            NotifierEvent::Delivered { id } => {
+                let Some(subscription) = self.model.subscription(id).cloned() else { return };
+                let dialog = self.notifier.stored(id).unwrap_or_else(|| subscription.dialog.clone());
+                self.put(now, Fact::Subscription(Subscription { dialog, owed: false, ..subscription }));
+            }
+            NotifierEvent::Gone { id } => {
+                if let Some(subscription) = self.model.subscription(id) {
+                    tracing::info!(user = %subscription.subscriber, "subscription gone");
+                    self.change(now, Change::Remove(FactKey::Subscription(id)));
+                }
+            }
+        }
+    }
+}
