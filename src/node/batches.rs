@@ -135,4 +135,8 @@ impl Core for Node {
     fn stop(&mut self) {
         self.service.stop();
     }
+
+    fn is_idle(&self) -> bool {
+        self.held.is_empty() && self.service.is_idle()
+    }
 }

@@ -90,4 +90,12 @@ pub trait Core: Send {
 
     /// When [`Input::Tick`] is wanted, at the earliest.
     fn due(&self) -> Due;
+
+    /// Takes no new work from now on; what is open goes on.
+    fn stop(&mut self) {}
+
+    /// Nothing is open that a stop should wait for.
+    fn is_idle(&self) -> bool {
+        true
+    }
 }

@@ -10,7 +10,7 @@ pub mod uri;
 
 pub use call::*;
 pub use media::MediaPorts;
-pub use refusal::{Answer, Refusal, Warning};
+pub use refusal::{Answer, RETRY_AFTER_SECONDS, Refusal, Warning};
 
 use crate::env::{Ids, Time};
 use crate::model::*;

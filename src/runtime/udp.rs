@@ -46,7 +46,7 @@ pub fn bind(listener: &Listener) -> io::Result<UdpSocket> {
 impl Udp {
     /// Puts a bound socket into the running reactor.
     pub fn new(listener: u16, socket: UdpSocket, counters: Arc<Counters>) -> io::Result<Self> {
-        let socket = AsyncFd::new(socket)?;
+        let socket = AsyncFd::register(socket).map_err(io::Error::from)?;
         Ok(Self { listener, socket, queue: VecDeque::new(), tickets: VecDeque::new(), counters })
     }
 

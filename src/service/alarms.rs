@@ -1,6 +1,6 @@
 //! Timers of procedures, and of facts that end by time.
 
-use super::{Service, view};
+use super::Service;
 use crate::env::Time;
 use crate::mc;
 use crate::model::{Change, ClientId, Fact, FactKey, OwedRef, PublicId, UserId};

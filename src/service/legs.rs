@@ -4,7 +4,7 @@
 use super::read::canonical;
 use super::render::{is_focus, offer_body};
 use super::trust::{Sender, Unknown};
-use super::{Service, Work, view};
+use super::{Service, Work};
 use crate::env::Time;
 use crate::mc::calls::{self, Incoming};
 use crate::model::{

@@ -27,7 +27,6 @@ macro_rules! view {
         }
     };
 }
-use view;
 
 mod alarms;
 mod digest;
@@ -223,9 +222,9 @@ impl Service {
         self.stopping = true;
     }
 
-    /// Whether transmits or changes wait to be taken.
-    pub fn has_output(&self) -> bool {
-        !self.out.is_empty() || !self.changes.is_empty()
+    /// Whether nobody waits for an answer of ours, and nobody is asked something: a stop need not wait.
+    pub fn is_idle(&self) -> bool {
+        self.replies.is_empty() && self.owed_open.is_empty()
     }
 
     /// Takes what is to be sent.

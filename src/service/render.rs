@@ -193,7 +193,7 @@ impl Service {
             ),
             Notice::TornDown { temporary, constituents, transaction_id, requestor } => (
                 notice_info(to, temporary, Some("group-regroup-teardown-notification"), None, way.client.as_ref()),
-                gmop::teardown_notification(temporary, constituents, transaction_id, requestor.as_str()),
+                teardown_notification(temporary, constituents, transaction_id, requestor),
             ),
             Notice::Result(result) => (
                 notice_info(to, &result.group, None, Some(response_type(result.operation)), way.client.as_ref()),
@@ -282,19 +282,39 @@ fn response_type(operation: GmsOperation) -> &'static str {
     }
 }
 
+fn teardown_notification(
+    temporary: &GroupId,
+    constituents: &[GroupId],
+    transaction_id: &str,
+    requestor: &UserId,
+) -> String {
+    gmop::Gmop::Request(gmop::Operation {
+        kind: gmop::OperationKind::GroupRegroupTeardownNotification,
+        group_id: Some(temporary.to_string()),
+        transaction_id: Some(transaction_id.to_owned()),
+        requestor: Some(requestor.to_string()),
+        group: Some(gmop::GroupProposal {
+            uri: temporary.to_string(),
+            constituents: Some(constituents.iter().map(ToString::to_string).collect()),
+            ..gmop::GroupProposal::default()
+        }),
+    })
+    .encode()
+}
+
 fn result_document(result: &OperationResult) -> String {
     let operation = match result.operation {
-        GmsOperation::Formation => "group-regroup-creation",
-        GmsOperation::Teardown => "group-regroup-teardown",
+        GmsOperation::Formation => gmop::OperationKind::GroupRegroupCreation,
+        GmsOperation::Teardown => gmop::OperationKind::GroupRegroupTeardown,
     };
-    gmop::Gmop::Response(gmop::Response {
-        operation: operation.to_owned(),
+    gmop::Gmop::Response(Box::new(gmop::Response {
+        operation: operation.name().to_owned(),
         group_id: result.group.to_string(),
         transaction_id: result.transaction_id.clone(),
         result: Ok(()),
         rejected: Vec::new(),
         document: result.document.clone(),
-    })
+    }))
     .encode()
 }
 

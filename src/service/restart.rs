@@ -1,7 +1,7 @@
 //! From the facts on disk back to a running service. What was told to a peer before the crash goes on; what was owed
 //! is sent; what was half set up is released.
 
-use super::{Service, view};
+use super::Service;
 use crate::env::Time;
 use crate::mc::calls;
 use crate::model::{Change, Fact, Leg, LegLink, Watched};

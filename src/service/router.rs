@@ -3,7 +3,7 @@
 use super::read::{canonical, fingerprint, identity, unusable};
 use super::render::ACCEPT;
 use super::trust::{Sender, Unknown, malformed};
-use super::{ReplyContext, ReplyKind, Service, view};
+use super::{ReplyContext, ReplyKind, Service};
 use crate::documents::gmop::{Gmop, OperationKind};
 use crate::documents::{names, pidf};
 use crate::env::Time;

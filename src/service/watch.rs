@@ -3,7 +3,7 @@
 use super::read::{Bodies, identity, unusable};
 use super::render::is_focus;
 use super::trust::{Unknown, malformed};
-use super::{Service, view};
+use super::Service;
 use crate::documents::{Body, McInfo, multipart, names, pidf};
 use crate::env::Time;
 use crate::mc::{conference, status};
