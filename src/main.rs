@@ -2,9 +2,19 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use rollcall::config::Config;
+use rollcall::config::{Config, Storage};
+use rollcall::env::Ids;
+use rollcall::node::{Node, setup};
+use rollcall::runtime::{self, Clock, Control, Handle, Settings};
+use rollcall::store::{DiskStore, MemoryStore, Store};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A SIP application server for 3GPP Mission Critical services.
 #[derive(Parser)]
@@ -32,7 +42,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
-        Command::Serve { config } => load(&config).and_then(serve),
+        Command::Serve { config } => load(&config).and_then(|checked| serve(&config, checked)),
         Command::Check { config } => load(&config).map(|checked| {
             println!(
                 "{}: ok, {} users, {} groups",
@@ -55,7 +65,107 @@ fn load(file: &Path) -> anyhow::Result<Config> {
     Ok(Config::load(file)?)
 }
 
-fn serve(config: Config) -> anyhow::Result<()> {
-    let _ = config;
-    None.context("this build cannot serve yet")
+/// Runs until SIGTERM or SIGINT; SIGHUP reads the configuration again.
+fn serve(file: &Path, config: Config) -> anyhow::Result<()> {
+    log_to_standard_error();
+    let clock = Clock::start();
+    let settings = Settings {
+        listeners: setup::listeners(&config),
+        limits: config.limits.clone(),
+        worker_threads: config.server.worker_threads.map_or_else(cores, usize::from),
+        shutdown_grace: config.server.shutdown_grace,
+        seed: random()?,
+    };
+    let seed = random()?;
+    let mut starts = 0u8;
+    let build_from = config.clone();
+    let build = move || {
+        // A node that is rebuilt after a failure of the store must not repeat identifiers of the one before.
+        let mut seed = seed;
+        seed[0] ^= starts;
+        starts = starts.wrapping_add(1);
+        let mut store: Box<dyn Store> = match &build_from.server.storage {
+            Storage::Directory(directory) => Box::new(DiskStore::open(directory)?),
+            Storage::Memory => Box::new(MemoryStore::new()),
+        };
+        let mut service = setup::service(&build_from, Ids::new(seed));
+        let now = clock.now();
+        let mut facts = 0u64;
+        store.replay(&mut |fact| {
+            facts += 1;
+            service.replay(now, fact);
+        })?;
+        tracing::info!(facts, "facts replayed");
+        Ok((Node::start(service, now), store))
+    };
+    let reactor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    reactor.block_on(async {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut reload = signal(SignalKind::hangup())?;
+        let server = runtime::start(settings, clock, build)?;
+        for (transport, address) in &server.bound {
+            eprintln!("listening {} {address}", format!("{transport:?}").to_lowercase());
+        }
+        eprintln!("ready");
+        let mut look = tokio::time::interval(Duration::from_millis(200));
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = reload.recv() => reread(file, &config, &server),
+                _ = look.tick() => if server.is_over() { break },
+            }
+        }
+        server.order(Control::Stop);
+        Ok(tokio::task::spawn_blocking(move || server.join()).await??)
+    })
+}
+
+/// SIGHUP: what can change without a restart is taken from the file; what cannot is named.
+fn reread(file: &Path, running: &Config, server: &Handle<Node>) {
+    let read = match Config::load(file) {
+        Ok(read) => read,
+        Err(mistakes) => {
+            tracing::error!("configuration not reloaded:\n{mistakes}");
+            return;
+        }
+    };
+    for (what, same) in [
+        ("[server]", read.server == running.server),
+        ("[media]", read.media == running.media),
+        ("[timers]", read.timers == running.timers),
+        ("[session]", read.session == running.session),
+        ("[sip]", read.sip == running.sip),
+        ("[limits]", read.limits == running.limits),
+        ("[[route]]", read.routes == running.routes),
+        ("[[user]] and [[users]]", read.users == running.users),
+        ("[[group]]", read.groups == running.groups),
+    ] {
+        if !same {
+            tracing::warn!("{what} changed: takes effect at the next start");
+        }
+    }
+    server.order(Control::Apply(Box::new(move |node| node.reload(&read))));
+    tracing::info!("configuration reloaded: [functions], [policy], [[peer]]");
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Randomness from the operating system.
+fn random() -> anyhow::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut seed))
+        .context("randomness")?;
+    Ok(seed)
+}
+
+/// `RUST_LOG` chooses what is logged; `info` where it says nothing.
+fn log_to_standard_error() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }

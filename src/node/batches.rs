@@ -2,8 +2,8 @@
 //! disk: while a commit is open everything but `100 Trying` waits for it.
 
 use super::{Batch, Core, Due, Input, Kept, Ready};
+use crate::config::Config;
 use crate::env::Time;
-use crate::model::Fact;
 use crate::service::Service;
 use crate::sip::transaction::{Transmit, unavailable_instead};
 use crate::sip::wire;
@@ -23,11 +23,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node around a service whose facts were all replayed; starts again what was going on.
-    pub fn start(mut service: Service, facts: impl IntoIterator<Item = Fact>, now: Time) -> Self {
-        for fact in facts {
-            service.replay(now, fact);
-        }
+    /// A node around a service to which all facts were replayed; starts again what was going on.
+    pub fn start(mut service: Service, now: Time) -> Self {
         service.resume(now);
         Self { service, last: 0, settled: 0, held: VecDeque::new(), held_count: 0 }
     }
@@ -37,12 +34,23 @@ impl Node {
         &self.service
     }
 
+    /// Takes what can change without a restart from a configuration: functions, policy, peers.
+    pub fn reload(&mut self, config: &Config) {
+        self.service.reload(super::setup::policy(config), super::setup::peers(config));
+    }
+
     /// Messages that wait for the disk.
     pub fn held(&self) -> usize {
         self.held_count
     }
 
-    fn receive(&mut self, now: Time, flow: crate::sip::transaction::Flow, octets: bytes::Bytes, stream: bool) {
+    fn receive(
+        &mut self,
+        now: Time,
+        flow: crate::sip::transaction::Flow,
+        octets: bytes::Bytes,
+        stream: bool,
+    ) {
         let limits = self.service.limits();
         let overloaded = self.held_count >= limits.waiting_for_store;
         let scanned = if stream {
@@ -119,10 +127,12 @@ impl Core for Node {
             match kept {
                 Kept::Yes => released.extend(held),
                 // What was not kept is not said: answers become 503, requests of ours are not sent.
-                Kept::No => released.extend(held.into_iter().filter(|t| t.answers.is_some()).filter_map(|transmit| {
-                    let octets = unavailable_instead(&transmit.octets)?;
-                    Some(Transmit { octets, ..transmit })
-                })),
+                Kept::No => {
+                    released.extend(held.into_iter().filter(|t| t.answers.is_some()).filter_map(|transmit| {
+                        let octets = unavailable_instead(&transmit.octets)?;
+                        Some(Transmit { octets, ..transmit })
+                    }))
+                }
             }
         }
         released

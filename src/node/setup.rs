@@ -26,14 +26,16 @@ const ALLOWED: [Method; 12] = [
 ];
 
 /// Option tags this server understands: RFC 3262, RFC 4028, RFC 3841, RFC 4488, RFC 4538, RFC 7614, RFC 3327.
-const OPTIONS: [&str; 8] = ["100rel", "timer", "pref", "norefersub", "tdialog", "explicitsub", "nosub", "path"];
+const OPTIONS: [&str; 8] =
+    ["100rel", "timer", "pref", "norefersub", "tdialog", "explicitsub", "nosub", "path"];
 
 /// Event packages with a notifier or a state agent here.
 const EVENTS: [&str; 2] = ["presence", "conference"];
 
 /// The service of a configuration, without facts. `ids` seeds everything random.
 pub fn service(config: &Config, mut ids: Ids) -> Service {
-    let model = Model::provisioned(config.users.iter(), config.groups.iter().map(|group| group.document.clone()));
+    let model =
+        Model::provisioned(config.users.iter(), config.groups.iter().map(|group| group.document.clone()));
     let mut nonce_key = [0; 32];
     for (place, octet) in nonce_key.iter_mut().zip(ids.token().bytes()) {
         *place = octet;
@@ -42,7 +44,7 @@ pub fn service(config: &Config, mut ids: Ids) -> Service {
     let setup = Setup {
         policy: policy(config),
         agent: agent(config, hash_key),
-        peers: Peers(config.peers.iter().map(peer).collect()),
+        peers: peers(config),
         registrar: config.server.registrar,
         realm: config.sip.realm.clone(),
         core: config.server.core.iter().map(|core| format!("<{}>", core.uri)).collect(),
@@ -65,7 +67,8 @@ pub fn listeners(config: &Config) -> Vec<Listener> {
 }
 
 fn agent(config: &Config, hash_key: (u64, u64)) -> AgentSettings {
-    let hosts = config.routes.iter().map(|route| (route.host.to_ascii_lowercase(), route.to.clone())).collect();
+    let hosts =
+        config.routes.iter().map(|route| (route.host.to_ascii_lowercase(), route.to.clone())).collect();
     AgentSettings {
         transactions: Settings {
             timers: Timers { t1: config.timers.t1, t2: config.timers.t2, t4: config.timers.t4 },
@@ -83,7 +86,8 @@ fn agent(config: &Config, hash_key: (u64, u64)) -> AgentSettings {
     }
 }
 
-fn policy(config: &Config) -> Policy {
+/// The policy of a configuration.
+pub(super) fn policy(config: &Config) -> Policy {
     let policy = &config.policy;
     Policy {
         warning_agent: config.server.name.clone(),
@@ -119,6 +123,11 @@ fn regrouped_call(configured: config::RegroupedCall) -> RegroupedCall {
         config::RegroupedCall::Follow => RegroupedCall::Follow,
         config::RegroupedCall::Reject => RegroupedCall::Reject,
     }
+}
+
+/// The trusted peers of a configuration.
+pub(super) fn peers(config: &Config) -> Peers {
+    Peers(config.peers.iter().map(peer).collect())
 }
 
 fn peer(peer: &config::Peer) -> Peer {

@@ -1,5 +1,8 @@
 //! System calls that no well-kept crate offers for many destinations at once: `recvmmsg` and `sendmmsg`.
-#![allow(unsafe_code, reason = "the two system calls below have no safe wrapper; each block tells why it is sound")]
+#![allow(
+    unsafe_code,
+    reason = "the two system calls below have no safe wrapper; each block tells why it is sound"
+)]
 
 use bytes::Bytes;
 use std::io;
@@ -94,7 +97,12 @@ pub fn send(socket: BorrowedFd<'_>, datagrams: &[(SocketAddr, Bytes)]) -> io::Re
     // SAFETY: the first `count` headers point to vectors, names and octets that live until the call returns; the kernel
     // only reads through them, so the cast away from const in `iov_base` is never written through.
     let sent = unsafe {
-        libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count as libc::c_uint, libc::MSG_DONTWAIT as _)
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr(),
+            count as libc::c_uint,
+            libc::MSG_DONTWAIT as _,
+        )
     };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }

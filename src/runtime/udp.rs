@@ -7,11 +7,12 @@ use bytes::Bytes;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
 
 /// Kernel buffer of a socket in each direction, octets; the system may grant less.
 const SOCKET_BUFFER: usize = 8 << 20;
@@ -23,14 +24,14 @@ const QUEUE: usize = 65_536;
 pub struct Udp {
     /// Index of its listener.
     pub listener: u16,
-    socket: AsyncFd<UdpSocket>,
+    socket: UdpSocket,
     queue: VecDeque<(SocketAddr, Bytes)>,
     tickets: VecDeque<Option<ClientId>>,
     counters: Arc<Counters>,
 }
 
 /// Binds the socket of a listener.
-pub fn bind(listener: &Listener) -> io::Result<UdpSocket> {
+pub fn bind(listener: &Listener) -> io::Result<std::net::UdpSocket> {
     let socket = Socket::new(Domain::for_address(listener.bind), Type::DGRAM, Some(Protocol::UDP))?;
     if listener.bind.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -45,14 +46,14 @@ pub fn bind(listener: &Listener) -> io::Result<UdpSocket> {
 
 impl Udp {
     /// Puts a bound socket into the running reactor.
-    pub fn new(listener: u16, socket: UdpSocket, counters: Arc<Counters>) -> io::Result<Self> {
-        let socket = AsyncFd::register(socket).map_err(io::Error::from)?;
+    pub fn new(listener: u16, socket: std::net::UdpSocket, counters: Arc<Counters>) -> io::Result<Self> {
+        let socket = UdpSocket::from_std(socket)?;
         Ok(Self { listener, socket, queue: VecDeque::new(), tickets: VecDeque::new(), counters })
     }
 
     /// Takes one batch of what waits; false if nothing did.
     pub fn receive(&mut self, receiver: &mut sys::Receiver, each: impl FnMut(SocketAddr, Bytes)) -> bool {
-        match receiver.receive(self.socket.get_ref().as_fd(), each) {
+        match receiver.receive(self.socket.as_fd(), each) {
             Ok(count) => count > 0,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
             Err(error) => {
@@ -77,7 +78,7 @@ impl Udp {
     pub fn flush(&mut self, failed: &mut Vec<ClientId>) {
         while !self.queue.is_empty() {
             let (front, _) = self.queue.as_slices();
-            let sent = match sys::send(self.socket.get_ref().as_fd(), front) {
+            let sent = match sys::send(self.socket.as_fd(), front) {
                 Ok(sent) => sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
@@ -95,15 +96,19 @@ impl Udp {
 
     /// Ready when datagrams wait, or when the kernel takes more of what is queued.
     pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
-        if let Poll::Ready(Ok(mut guard)) = self.socket.poll_read_ready(context) {
-            // The next receive tells whether it is true; until then the reactor must be asked again.
-            guard.clear_ready();
+        // Readiness is forgotten when it is reported: the next receive or send tells whether it was true, and until then
+        // the reactor must be asked again.
+        let forget = |interest| {
+            let nothing: io::Result<()> =
+                self.socket.try_io(interest, || Err(io::ErrorKind::WouldBlock.into()));
+            drop(nothing);
+        };
+        if self.socket.poll_recv_ready(context).is_ready() {
+            forget(Interest::READABLE);
             return Poll::Ready(());
         }
-        if !self.queue.is_empty()
-            && let Poll::Ready(Ok(mut guard)) = self.socket.poll_write_ready(context)
-        {
-            guard.clear_ready();
+        if !self.queue.is_empty() && self.socket.poll_send_ready(context).is_ready() {
+            forget(Interest::WRITABLE);
             return Poll::Ready(());
         }
         Poll::Pending

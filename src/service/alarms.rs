@@ -32,17 +32,22 @@ impl Service {
     pub(super) fn set_alarms(&mut self, _now: Time, fact: &Fact) {
         let (at, alarm) = match fact {
             Fact::Registration(registration) => {
-                let Some(first) = registration.bindings.iter().map(|binding| binding.expires).min() else { return };
+                let Some(first) = registration.bindings.iter().map(|binding| binding.expires).min() else {
+                    return;
+                };
                 (first, Alarm::Registration(registration.public_id.clone()))
             }
             Fact::Affiliation(client) => {
-                let Some(first) = client.groups.iter().filter_map(|entry| entry.expires).min() else { return };
+                let Some(first) = client.groups.iter().filter_map(|entry| entry.expires).min() else {
+                    return;
+                };
                 (first, Alarm::Affiliation(client.user.clone(), client.client.clone()))
             }
             Fact::Owed(owed) => (owed.until, Alarm::OwedGivenUp(owed.id)),
-            Fact::Operation(operation) => {
-                (operation.forget, Alarm::Operation(operation.requestor.clone(), operation.transaction_id.clone()))
-            }
+            Fact::Operation(operation) => (
+                operation.forget,
+                Alarm::Operation(operation.requestor.clone(), operation.transaction_id.clone()),
+            ),
             _ => return,
         };
         self.set_alarm(at, alarm);

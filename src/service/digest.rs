@@ -67,7 +67,8 @@ fn verify_one(
     key: &[u8; 32],
     now: Time,
 ) -> Verdict {
-    let get = |name: &str| credentials.params.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+    let get =
+        |name: &str| credentials.params.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
     if get("realm") != Some(realm) {
         return Verdict::Absent;
     }

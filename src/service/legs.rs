@@ -8,8 +8,8 @@ use super::{Service, Work};
 use crate::env::Time;
 use crate::mc::calls::{self, Incoming};
 use crate::model::{
-    CallRef, Change, ClientId, Fact, FactKey, Leg, LegId, LegLink, LegOwner, ParticipationRef, Service as McService,
-    UserId,
+    CallRef, Change, ClientId, Fact, FactKey, Leg, LegId, LegLink, LegOwner, ParticipationRef,
+    Service as McService, UserId,
 };
 use crate::procedure::{Acceptance, CallSend, Invitation, LegEvent, Party, Refusal, Rejection};
 use crate::sip::dialog::{AgentEvent, SessionId};
@@ -145,7 +145,12 @@ impl Service {
     fn addressed_psi(&self, request: &Request) -> Option<crate::model::Psi> {
         let functions = &self.setup.policy.functions;
         let identity = request.uri().identity();
-        functions.participating.iter().chain(&functions.controlling).find(|psi| psi.as_str() == identity).cloned()
+        functions
+            .participating
+            .iter()
+            .chain(&functions.controlling)
+            .find(|psi| psi.as_str() == identity)
+            .cloned()
     }
 
     fn try_invited(
@@ -191,12 +196,16 @@ impl Service {
                 };
                 Incoming::Originating { user: user.id.clone(), client }
             }
-            Sender::User(_) => return Err(refuse(Refusal::NotPermitted { why: "only functions may ask for that" })),
+            Sender::User(_) => {
+                return Err(refuse(Refusal::NotPermitted { why: "only functions may ask for that" }));
+            }
             Sender::Function(_, role) if participating && role.controlling => Incoming::Terminating,
             Sender::Function(psi, role) if controlling && role.participating => {
                 Incoming::Controlling { from: Some(psi) }
             }
-            Sender::Function(..) => return Err(refuse(Refusal::NotPermitted { why: "peer lacks that permission" })),
+            Sender::Function(..) => {
+                return Err(refuse(Refusal::NotPermitted { why: "peer lacks that permission" }));
+            }
         };
         let client = matches!(role, Incoming::Originating { .. });
         let service = invitation.service;
@@ -216,7 +225,10 @@ impl Service {
         let number = u64::from_str_radix(uri.param("gr")?, 16).ok()?;
         let user = uri.user()?;
         let names = |psis: &[crate::model::Psi]| {
-            psis.iter().any(|psi| Uri::parse(psi.as_str().as_bytes()).ok().and_then(|p| p.user().map(|u| u == user)) == Some(true))
+            psis.iter().any(|psi| {
+                Uri::parse(psi.as_str().as_bytes()).ok().and_then(|p| p.user().map(|u| u == user))
+                    == Some(true)
+            })
         };
         let functions = &self.setup.policy.functions;
         if names(&functions.controlling) && self.model.call(CallRef(number)).is_some() {
@@ -254,7 +266,9 @@ impl Service {
         let leg = LegId(self.ids.number());
         match calls::incoming(&mut view!(self, now), &mut self.open, leg, role, *invitation) {
             Ok((owner, outcome)) => {
-                self.legs.legs.insert(leg, LegState { owner, service, end: End::Memory(from), established: false });
+                self.legs
+                    .legs
+                    .insert(leg, LegState { owner, service, end: End::Memory(from), established: false });
                 if let Some(asking) = self.legs.legs.get_mut(&from) {
                     asking.end = End::Memory(leg);
                 }
@@ -334,10 +348,14 @@ impl Service {
                 Some(Reached::Memory(other)) => self.hear_later(other, LegEvent::Offered { offer, info }),
                 Some(Reached::Session { session, service, .. }) => {
                     let body = offer_body(offer.as_ref(), info.as_ref(), service).map(|body| {
-                        crate::sip::message::OutBody { content_type: body.content_type, content: body.content }
+                        crate::sip::message::OutBody {
+                            content_type: body.content_type,
+                            content: body.content,
+                        }
                     });
                     let (agent, ids) = (&mut self.agent, &mut self.ids);
-                    match agent.in_session(now, ids, session, Method::Invite, Vec::new(), body, &mut self.out) {
+                    match agent.in_session(now, ids, session, Method::Invite, Vec::new(), body, &mut self.out)
+                    {
                         Ok(client) => {
                             self.offers.insert(client, leg);
                         }
@@ -391,11 +409,11 @@ impl Service {
                     && group.domain() != self.setup.policy.domain
                 {
                     let answer = Refusal::NoControllingFunction(group).answer();
-                    let rejection = Rejection { warnings: answer.warnings, ..self.rejection(answer.status, None) };
-                    self.legs.legs.insert(
-                        leg,
-                        LegState { owner, service, end: End::Memory(leg), established: false },
-                    );
+                    let rejection =
+                        Rejection { warnings: answer.warnings, ..self.rejection(answer.status, None) };
+                    self.legs
+                        .legs
+                        .insert(leg, LegState { owner, service, end: End::Memory(leg), established: false });
                     self.hear_later(leg, LegEvent::Refused(Box::new(rejection)));
                     return;
                 }

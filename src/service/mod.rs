@@ -34,9 +34,9 @@ mod legs;
 mod overload;
 mod owed;
 mod reach;
+mod read;
 #[cfg(test)]
 mod regrouping;
-mod read;
 mod render;
 mod restart;
 mod router;
@@ -222,6 +222,12 @@ impl Service {
         self.stopping = true;
     }
 
+    /// Another policy and other peers, from the next request on.
+    pub fn reload(&mut self, policy: Policy, peers: Peers) {
+        self.setup.policy = policy;
+        self.setup.peers = peers;
+    }
+
     /// Whether nobody waits for an answer of ours, and nobody is asked something: a stop need not wait.
     pub fn is_idle(&self) -> bool {
         self.replies.is_empty() && self.owed_open.is_empty()
@@ -299,12 +305,23 @@ impl Service {
                 tracing::debug!(user = %user, groups = groups.len(), "affiliation update for the GMS");
             }
             Send::Affiliated { user, client, group } => {
-                let outcome = crate::mc::calls::affiliated(&mut view!(self, now), &mut self.open, &user, &client, &group);
+                let outcome = crate::mc::calls::affiliated(
+                    &mut view!(self, now),
+                    &mut self.open,
+                    &user,
+                    &client,
+                    &group,
+                );
                 self.carry_out(now, outcome);
             }
             Send::Deaffiliated { user, client, group } => {
-                let outcome =
-                    crate::mc::calls::deaffiliated(&mut view!(self, now), &mut self.open, &user, &client, &group);
+                let outcome = crate::mc::calls::deaffiliated(
+                    &mut view!(self, now),
+                    &mut self.open,
+                    &user,
+                    &client,
+                    &group,
+                );
                 self.carry_out(now, outcome);
             }
             Send::Roster { call } => self.notify_roster(now, call, None),
@@ -375,4 +392,3 @@ impl Service {
         self.legs.session(leg)
     }
 }
-

@@ -27,8 +27,11 @@ impl Service {
     /// Refuses a message with 503 and Retry-After, without state; the answer owes nothing to the disk.
     pub fn shed(&mut self, now: Time, flow: Flow, message: Message) {
         let before = self.out.len();
-        let rejected =
-            Rejected::Answerable { message: Box::new(message), status: 503, place: "overloaded: store is behind" };
+        let rejected = Rejected::Answerable {
+            message: Box::new(message),
+            status: 503,
+            place: "overloaded: store is behind",
+        };
         self.receive(now, flow, Err(rejected));
         for transmit in self.out.iter_mut().skip(before) {
             transmit.trying = true;

@@ -1,8 +1,8 @@
 //! Requests that must arrive: sent after the commit that decided them, again after a restart, until they are answered
 //! or given up. The silence of one user never holds the others.
 
-use super::alarms::Alarm;
 use super::Service;
+use super::alarms::Alarm;
 use crate::env::Time;
 use crate::model::{Change, FactKey, OwedRef};
 use crate::sip::transaction::ClientId;

@@ -57,7 +57,8 @@ impl Service {
 
     fn way(&self, public_id: &str, binding: &Binding) -> Way {
         let core = binding.origin == BindingOrigin::ThirdParty;
-        let route = if core && !self.setup.core.is_empty() { self.setup.core.clone() } else { binding.route.clone() };
+        let route =
+            if core && !self.setup.core.is_empty() { self.setup.core.clone() } else { binding.route.clone() };
         Way {
             uri: binding.contact.clone(),
             route,

@@ -54,7 +54,8 @@ impl Service {
         for part in parts {
             for service in SERVICES {
                 if part.media_type.eq_ignore_ascii_case(names::of(service).info_type) {
-                    let info = McInfo::decode(&part.content, service, &self.setup.limits).map_err(unusable)?;
+                    let info =
+                        McInfo::decode(&part.content, service, &self.setup.limits).map_err(unusable)?;
                     return Ok(Some((service, info)));
                 }
             }
@@ -64,7 +65,11 @@ impl Service {
 
     /// The service a request is for: P-Asserted-Service, then P-Preferred-Service, then the info document. `None` if
     /// nothing names one.
-    pub(super) fn service_of(&self, request: &Request, bodies: &Bodies) -> Result<Option<McService>, Refusal> {
+    pub(super) fn service_of(
+        &self,
+        request: &Request,
+        bodies: &Bodies,
+    ) -> Result<Option<McService>, Refusal> {
         let by_header = |name| {
             request.wire().headers(name).find_map(|value| {
                 SERVICES.into_iter().find(|service| {
@@ -76,19 +81,25 @@ impl Service {
         let header = by_header(Name::PAssertedService).or_else(|| by_header(Name::PPreferredService));
         let body = bodies.info.as_ref().map(|(service, _)| *service);
         match (header, body) {
-            (Some(header), Some(body)) if header != body => {
-                Err(Refusal::Malformed { place: "service headers and body name different services".to_owned() })
-            }
+            (Some(header), Some(body)) if header != body => Err(Refusal::Malformed {
+                place: "service headers and body name different services".to_owned(),
+            }),
             (header, body) => Ok(header.or(body)),
         }
     }
 
     /// What an INVITE asks for.
-    pub(super) fn invitation(&self, request: &Request, session: Option<CallRef>) -> Result<Invitation, Refusal> {
+    pub(super) fn invitation(
+        &self,
+        request: &Request,
+        session: Option<CallRef>,
+    ) -> Result<Invitation, Refusal> {
         let bodies = self.bodies(request)?;
         let service = self.service_of(request, &bodies)?.unwrap_or(McService::Mcptt);
         let offer = match bodies.find(names::SDP) {
-            Some(part) => Some(SessionDescription::decode(&part.content, &self.setup.limits).map_err(unusable)?),
+            Some(part) => {
+                Some(SessionDescription::decode(&part.content, &self.setup.limits).map_err(unusable)?)
+            }
             None => None,
         };
         let contacts = request.contacts().map_err(malformed)?;
@@ -131,11 +142,12 @@ impl Service {
                 return (None, None);
             }
         };
-        let sdp = parts.iter().find(|part| part.media_type.eq_ignore_ascii_case(names::SDP)).and_then(|part| {
-            SessionDescription::decode(&part.content, &self.setup.limits)
-                .inspect_err(|error| tracing::warn!("SDP left out: {error}"))
-                .ok()
-        });
+        let sdp =
+            parts.iter().find(|part| part.media_type.eq_ignore_ascii_case(names::SDP)).and_then(|part| {
+                SessionDescription::decode(&part.content, &self.setup.limits)
+                    .inspect_err(|error| tracing::warn!("SDP left out: {error}"))
+                    .ok()
+            });
         let info = self.info_of(&parts).unwrap_or_default().map(|(_, info)| info);
         (sdp, info)
     }
@@ -147,7 +159,9 @@ impl Service {
     ) -> Result<(Option<SessionDescription>, Option<McInfo>), Refusal> {
         let bodies = self.bodies(request)?;
         let offer = match bodies.find(names::SDP) {
-            Some(part) => Some(SessionDescription::decode(&part.content, &self.setup.limits).map_err(unusable)?),
+            Some(part) => {
+                Some(SessionDescription::decode(&part.content, &self.setup.limits).map_err(unusable)?)
+            }
             None => None,
         };
         Ok((offer, bodies.info.map(|(_, info)| info)))
@@ -170,7 +184,13 @@ impl Service {
     /// What a final failure says.
     pub(super) fn rejection(&self, status: u16, response: Option<&Response>) -> Rejection {
         let Some(response) = response else {
-            return Rejection { status, warnings: Vec::new(), info: None, contacts: Vec::new(), retry_after: None };
+            return Rejection {
+                status,
+                warnings: Vec::new(),
+                info: None,
+                contacts: Vec::new(),
+                retry_after: None,
+            };
         };
         let (_, info) = self.lenient_bodies(response.text(Name::ContentType), &response.body());
         let contacts = match status {
@@ -260,5 +280,6 @@ pub(super) fn canonical(mut info: McInfo) -> McInfo {
 
 /// A fingerprint of a request's body, to tell a repetition from a reuse of its identifier (FNV-1a; not a secret).
 pub(super) fn fingerprint(body: &[u8]) -> u64 {
-    body.iter().fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3))
+    body.iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -4,8 +4,8 @@ use super::Service;
 use super::reach::Way;
 use crate::documents::{Body, McInfo, SessionDescription, gmop, multipart, names};
 use crate::model::{
-    ClientId, GmsOperation, GroupDocument, GroupId, LegOwner, Notice, OperationResult, Psi, Service as McService,
-    Temporary, UserId,
+    ClientId, GmsOperation, GroupDocument, GroupId, LegOwner, Notice, OperationResult, Psi,
+    Service as McService, Temporary, UserId,
 };
 use crate::procedure::{Acceptance, Answer, AnswerModeHeader, Invitation, Progress, Rejection, Warning};
 use crate::sip::message::{Draft, Method, Reply, Uri};
@@ -106,7 +106,11 @@ impl Service {
     /// A Warning value (TS 24.379 4.4.1).
     pub(super) fn warning(&self, warning: &Warning) -> String {
         let agent = &self.setup.policy.warning_agent;
-        let text: String = warning.text.chars().map(|c| if c == '"' || c == '\\' || c.is_control() { ' ' } else { c }).collect();
+        let text: String = warning
+            .text
+            .chars()
+            .map(|c| if c == '"' || c == '\\' || c.is_control() { ' ' } else { c })
+            .collect();
         match warning.code {
             Some(code) => format!("399 {agent} \"{code:03} {text}\""),
             None => format!("399 {agent} \"{text}\""),
@@ -120,7 +124,12 @@ impl Service {
     }
 
     /// A 200 to INVITE (TS 24.379 6.3.3.2.3.2, 6.3.2.1.5.2).
-    pub(super) fn render_acceptance(&self, owner: LegOwner, service: McService, acceptance: &Acceptance) -> Reply {
+    pub(super) fn render_acceptance(
+        &self,
+        owner: LegOwner,
+        service: McService,
+        acceptance: &Acceptance,
+    ) -> Reply {
         let mut reply = Reply::new(200)
             .header(Name::PAssertedIdentity, format!("<{}>", self.psi_of(owner)))
             .header(Name::PAssertedService, names::of(service).icsi)
@@ -133,9 +142,14 @@ impl Service {
     }
 
     /// A final failure of INVITE.
-    pub(super) fn render_rejection(&self, owner: LegOwner, service: McService, rejection: &Rejection) -> Reply {
-        let mut reply = Reply::new(rejection.status)
-            .header(Name::PAssertedIdentity, format!("<{}>", self.psi_of(owner)));
+    pub(super) fn render_rejection(
+        &self,
+        owner: LegOwner,
+        service: McService,
+        rejection: &Rejection,
+    ) -> Reply {
+        let mut reply =
+            Reply::new(rejection.status).header(Name::PAssertedIdentity, format!("<{}>", self.psi_of(owner)));
         reply = self.warned(reply, &rejection.warnings);
         for contact in &rejection.contacts {
             reply = reply.header(Name::Contact, format!("<{contact}>"));
@@ -192,11 +206,23 @@ impl Service {
                 ),
             ),
             Notice::TornDown { temporary, constituents, transaction_id, requestor } => (
-                notice_info(to, temporary, Some("group-regroup-teardown-notification"), None, way.client.as_ref()),
+                notice_info(
+                    to,
+                    temporary,
+                    Some("group-regroup-teardown-notification"),
+                    None,
+                    way.client.as_ref(),
+                ),
                 teardown_notification(temporary, constituents, transaction_id, requestor),
             ),
             Notice::Result(result) => (
-                notice_info(to, &result.group, None, Some(response_type(result.operation)), way.client.as_ref()),
+                notice_info(
+                    to,
+                    &result.group,
+                    None,
+                    Some(response_type(result.operation)),
+                    way.client.as_ref(),
+                ),
                 result_document(result),
             ),
         };
@@ -233,10 +259,8 @@ impl Service {
             );
         if way.core {
             let domain = self.setup.policy.domain.clone();
-            draft = draft.header(
-                Name::PChargingVector,
-                format!("icid-value={};orig-ioi={domain}", self.ids.token()),
-            );
+            draft = draft
+                .header(Name::PChargingVector, format!("icid-value={};orig-ioi={domain}", self.ids.token()));
         }
         draft
     }

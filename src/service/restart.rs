@@ -37,7 +37,13 @@ impl Service {
                 Watched::Conference { .. } => "conference",
             };
             let event_id = subscription.event_id.as_deref();
-            self.notifier.restore(subscription.id, package, event_id, &subscription.dialog, subscription.expires);
+            self.notifier.restore(
+                subscription.id,
+                package,
+                event_id,
+                &subscription.dialog,
+                subscription.expires,
+            );
         }
         let outcome = calls::restore(&mut view!(self, now), &mut self.open);
         self.carry_out(now, outcome);

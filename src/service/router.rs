@@ -22,7 +22,9 @@ impl Service {
     pub(super) fn route(&mut self, now: Time, id: ServerId, flow: Flow, request: &Request) {
         let result = match request.method() {
             Method::Options => self.options(now, id, request),
-            _ if self.stopping && request.to_tag().is_none() => Err(Unknown::Refuse(Refusal::StoreUnavailable)),
+            _ if self.stopping && request.to_tag().is_none() => {
+                Err(Unknown::Refuse(Refusal::StoreUnavailable))
+            }
             Method::Register => self.register(now, id, flow, request),
             Method::Message => self.message(now, id, flow, request),
             Method::Publish => self.publish(now, id, flow, request),
@@ -95,7 +97,8 @@ impl Service {
         if host.eq_ignore_ascii_case(&policy.domain) && uri.user().is_none() {
             return true;
         }
-        if uri.user().is_none() && (host.eq_ignore_ascii_case(&policy.warning_agent) || self.is_listener(uri)) {
+        if uri.user().is_none() && (host.eq_ignore_ascii_case(&policy.warning_agent) || self.is_listener(uri))
+        {
             return true;
         }
         let identity = uri.identity();
@@ -134,7 +137,8 @@ impl Service {
         self.authenticate(now, request, &user)?;
         let bodies = self.bodies(request).map_err(refuse)?;
         let mc_service = self.service_of(request, &bodies).map_err(refuse)?.unwrap_or(McService::Mcptt);
-        let body_client = bodies.info.and_then(|(_, info)| info.client_id).map(|client| ClientId::new(client.as_str()));
+        let body_client =
+            bodies.info.and_then(|(_, info)| info.client_id).map(|client| ClientId::new(client.as_str()));
         let contacts = request.contacts().map_err(|e| refuse(malformed(e)))?;
         let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
         let remove_all = contacts.iter().any(|contact| contact.text.trim() == "*");
@@ -247,14 +251,20 @@ impl Service {
         let functions = &self.setup.policy.functions;
         let to_gms = functions.gms.iter().any(|psi| psi.as_str() == addressed);
         let ours = to_gms
-            || functions.participating.iter().chain(&functions.controlling).any(|psi| psi.as_str() == addressed);
+            || functions
+                .participating
+                .iter()
+                .chain(&functions.controlling)
+                .any(|psi| psi.as_str() == addressed);
         if !ours {
             return Err(refuse(Refusal::NotFound));
         }
         let user = match self.identify(now, flow, request)? {
             Sender::User(user) => user,
             Sender::Function(..) => {
-                return Err(refuse(Refusal::NotPermitted { why: "group operations between systems are not agreed" }));
+                return Err(refuse(Refusal::NotPermitted {
+                    why: "group operations between systems are not agreed",
+                }));
             }
         };
         let mut bodies = self.bodies(request).map_err(refuse)?;
@@ -270,10 +280,11 @@ impl Service {
                 Refusal::UnknownOperation
             }));
         };
-        let operation = match Gmop::decode(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))? {
-            Gmop::Request(operation) => operation,
-            Gmop::Response(_) => return Err(refuse(Refusal::UnknownOperation)),
-        };
+        let operation =
+            match Gmop::decode(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))? {
+                Gmop::Request(operation) => operation,
+                Gmop::Response(_) => return Err(refuse(Refusal::UnknownOperation)),
+            };
         if let Some(kind) = &info.req_type
             && !KINDS.contains(&kind.as_str())
         {
@@ -316,7 +327,8 @@ impl Service {
         }
         let user = self.sending_user(now, flow, request)?;
         let mut bodies = self.bodies(request).map_err(refuse)?;
-        let service = self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
+        let service =
+            self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
         let presence = match bodies.find(names::PIDF) {
             Some(part) => Some(
                 pidf::Presence::decode(&part.content, service, &self.setup.limits)

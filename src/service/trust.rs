@@ -1,8 +1,8 @@
 //! Who sent a request. P-Asserted-Identity counts only from configured peers; anyone else is known by a registration
 //! from the same place, proves a password, or is refused.
 
-use super::digest::{self, Verdict};
 use super::Service;
+use super::digest::{self, Verdict};
 use crate::config::Addresses;
 use crate::env::Time;
 use crate::model::{BindingOrigin, Psi, User};
@@ -75,7 +75,8 @@ impl Service {
     /// Finds out who sent the request.
     pub(super) fn identify(&mut self, now: Time, flow: Flow, request: &Request) -> Result<Sender, Unknown> {
         if self.setup.peers.at(flow.peer).next().is_some() {
-            let asserted = request.addresses(Name::PAssertedIdentity).map_err(|e| Unknown::Refuse(malformed(e)))?;
+            let asserted =
+                request.addresses(Name::PAssertedIdentity).map_err(|e| Unknown::Refuse(malformed(e)))?;
             let mut core = false;
             for peer in self.setup.peers.at(flow.peer) {
                 core |= peer.core;
@@ -90,12 +91,15 @@ impl Service {
             }
             if core {
                 // TS 24.229 5.7.1.3A: one of the asserted identities (a sip and a tel URI may be there) is the user's.
-                let user =
-                    asserted.iter().find_map(|identity| self.model.user_of(&identity.uri.identity()).cloned());
+                let user = asserted
+                    .iter()
+                    .find_map(|identity| self.model.user_of(&identity.uri.identity()).cloned());
                 return user.map(Sender::User).ok_or(Unknown::Refuse(Refusal::UnknownUser));
             }
             if !asserted.is_empty() {
-                return Err(Unknown::Refuse(Refusal::NotPermitted { why: "asserted identity not of this peer" }));
+                return Err(Unknown::Refuse(Refusal::NotPermitted {
+                    why: "asserted identity not of this peer",
+                }));
             }
         }
         if !self.setup.registrar {
@@ -107,13 +111,17 @@ impl Service {
             .registrations_of(claimed.id.as_str())
             .flat_map(|registration| &registration.bindings)
             .any(|binding| {
-                binding.origin == BindingOrigin::Own && binding.expires > now && binding.source == flow.source()
+                binding.origin == BindingOrigin::Own
+                    && binding.expires > now
+                    && binding.source == flow.source()
             });
         if registered_here {
             return Ok(Sender::User(claimed));
         }
         if claimed.password.is_none() {
-            return Err(Unknown::Refuse(Refusal::NotPermitted { why: "user is not registered from this address" }));
+            return Err(Unknown::Refuse(Refusal::NotPermitted {
+                why: "user is not registered from this address",
+            }));
         }
         self.authenticate(now, request, &claimed)?;
         Ok(Sender::User(claimed))
@@ -121,7 +129,8 @@ impl Service {
 
     /// The user a client claims to be: P-Preferred-Identity, else From.
     pub(super) fn claimed_user(&self, request: &Request) -> Result<Arc<User>, Unknown> {
-        let preferred = request.addresses(Name::PPreferredIdentity).map_err(|e| Unknown::Refuse(malformed(e)))?;
+        let preferred =
+            request.addresses(Name::PPreferredIdentity).map_err(|e| Unknown::Refuse(malformed(e)))?;
         let identity = match preferred.first() {
             Some(preferred) => preferred.uri.identity(),
             None => request.from().map_err(|e| Unknown::Refuse(malformed(e)))?.uri.identity(),
@@ -132,15 +141,16 @@ impl Service {
     /// Checks the Digest credentials of a user who has a password (RFC 3261 22, RFC 7616).
     pub(super) fn authenticate(&self, now: Time, request: &Request, user: &User) -> Result<(), Unknown> {
         let Some(password) = &user.password else { return Ok(()) };
-        let stale = match digest::verify(request, user, password, &self.setup.realm, &self.setup.nonce_key, now) {
-            Verdict::Good => return Ok(()),
-            Verdict::Stale => true,
-            Verdict::Absent => false,
-            Verdict::Wrong => {
-                tracing::warn!(user = %user.id, call_id = request.call_id(), "wrong credentials");
-                false
-            }
-        };
+        let stale =
+            match digest::verify(request, user, password, &self.setup.realm, &self.setup.nonce_key, now) {
+                Verdict::Good => return Ok(()),
+                Verdict::Stale => true,
+                Verdict::Absent => false,
+                Verdict::Wrong => {
+                    tracing::warn!(user = %user.id, call_id = request.call_id(), "wrong credentials");
+                    false
+                }
+            };
         Err(Unknown::Challenge(digest::challenges(&self.setup.realm, &self.setup.nonce_key, now, stale)))
     }
 }

@@ -1,15 +1,15 @@
 //! Subscriptions: who watches what, and the notifications that follow.
 
+use super::Service;
 use super::read::{Bodies, identity, unusable};
 use super::render::is_focus;
 use super::trust::{Unknown, malformed};
-use super::Service;
 use crate::documents::{Body, McInfo, multipart, names, pidf};
 use crate::env::Time;
 use crate::mc::{conference, status};
 use crate::model::{
-    CallRef, Change, ClientId, Fact, FactKey, LegOwner, Service as McService, Subscription, SubscriptionRef, User,
-    UserId, Watched,
+    CallRef, Change, ClientId, Fact, FactKey, LegOwner, Service as McService, Subscription, SubscriptionRef,
+    User, UserId, Watched,
 };
 use crate::procedure::Refusal;
 use crate::sip::message::{OutBody, Request};
@@ -32,9 +32,12 @@ impl Service {
     ) -> Result<(), Unknown> {
         let refuse = |refusal| Unknown::Refuse(refusal);
         self.addressed_participating(request).map_err(refuse)?;
-        let service = self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
+        let service =
+            self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
         let client = match bodies.find(names::SIMPLE_FILTER) {
-            Some(part) => pidf::filter_tuple(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))?,
+            Some(part) => {
+                pidf::filter_tuple(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))?
+            }
             None => None,
         };
         let target = bodies.info.take().and_then(|(_, info)| info.request_uri);
@@ -65,7 +68,8 @@ impl Service {
             None => return Err(refuse(Refusal::NoSuchCall)),
         };
         let info = bodies.info.map(|(_, info)| super::read::canonical(info));
-        let call = conference::subscribe(&view!(self, now), &user.id, which, info.as_ref()).map_err(refuse)?;
+        let call =
+            conference::subscribe(&view!(self, now), &user.id, which, info.as_ref()).map_err(refuse)?;
         self.accept_subscription(now, id, flow, request, user, Watched::Conference { call }, owner)
     }
 
@@ -135,7 +139,8 @@ impl Service {
 
     /// The affiliation status of a user changed.
     pub(super) fn notify_affiliations(&mut self, now: Time, user: &UserId, p_id: Option<&str>) {
-        let watching: Vec<SubscriptionRef> = self.model.watchers_of_user(user).map(|watcher| watcher.id).collect();
+        let watching: Vec<SubscriptionRef> =
+            self.model.watchers_of_user(user).map(|watcher| watcher.id).collect();
         for id in watching {
             self.notify(now, id, p_id, None);
         }
@@ -143,7 +148,8 @@ impl Service {
 
     /// The roster of a call changed, or the call is over (`ended`).
     pub(super) fn notify_roster(&mut self, now: Time, call: CallRef, ended: Option<&str>) {
-        let watching: Vec<SubscriptionRef> = self.model.watchers_of_call(call).map(|watcher| watcher.id).collect();
+        let watching: Vec<SubscriptionRef> =
+            self.model.watchers_of_call(call).map(|watcher| watcher.id).collect();
         for id in watching {
             self.notify(now, id, None, ended);
         }
@@ -176,7 +182,10 @@ impl Service {
                 let Some(document) = status::document(&self.model, &subscription.watched, p_id, now) else {
                     return (Vec::new(), None);
                 };
-                let body = OutBody { content_type: names::PIDF.to_owned(), content: document.encode(*service).into() };
+                let body = OutBody {
+                    content_type: names::PIDF.to_owned(),
+                    content: document.encode(*service).into(),
+                };
                 (Vec::new(), Some(body))
             }
             Watched::Conference { call } => {
@@ -197,7 +206,10 @@ impl Service {
                         content_type: names::of(service).info_type.to_owned(),
                         content: info.encode(service).into(),
                     },
-                    Body { content_type: names::CONFERENCE_INFO.to_owned(), content: document.encode().into() },
+                    Body {
+                        content_type: names::CONFERENCE_INFO.to_owned(),
+                        content: document.encode().into(),
+                    },
                 ]);
                 (headers, Some(OutBody { content_type: body.content_type, content: body.content }))
             }

@@ -58,6 +58,7 @@ fn leg(id: u64) -> Fact {
         id: LegId(id),
         owner: LegOwner::Call(CallRef(1)),
         link: LegLink::Memory(LegId(id + 1)),
+        service: crate::model::Service::Mcptt,
         ending: false,
     })
 }
@@ -69,6 +70,8 @@ fn participant(leg: u64) -> Fact {
         user: "sip:bob@one.example".into(),
         client: None,
         media_port: 4000,
+        left: false,
+        turns: 1,
         joined: Time::from_millis(0),
     })
 }

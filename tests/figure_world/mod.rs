@@ -157,7 +157,11 @@ impl World {
                 format!("server keeps {side:?} temporary {}", short(document.id.as_str()))
             }
             Change::Put(Fact::Regrouped(side, group, mark)) => {
-                format!("server keeps {side:?} {} in {}", short(group.as_str()), short(mark.temporary.as_str()))
+                format!(
+                    "server keeps {side:?} {} in {}",
+                    short(group.as_str()),
+                    short(mark.temporary.as_str())
+                )
             }
             Change::Remove(FactKey::TemporaryGroup(side, group)) => {
                 format!("server forgets {side:?} temporary {}", short(group.as_str()))
@@ -223,7 +227,9 @@ impl World {
                 local: header(text, "From").unwrap_or_default(),
                 remote: header(text, "To").unwrap_or_default(),
                 call_id: header(text, "Call-ID").unwrap_or_default(),
-                cseq: header(text, "CSeq").and_then(|c| c.split(' ').next().and_then(|n| n.parse().ok())).unwrap_or(1),
+                cseq: header(text, "CSeq")
+                    .and_then(|c| c.split(' ').next().and_then(|n| n.parse().ok()))
+                    .unwrap_or(1),
             };
             self.dialogs.insert((name.to_owned(), method.to_owned()), dialog);
         }
@@ -309,10 +315,9 @@ impl World {
 
     fn register(&mut self, from: &str, rest: &[&str]) -> String {
         let expires = value(rest, "expires").unwrap_or("3600");
-        let head = self.head("REGISTER", from, &format!("sip:{DOMAIN}")).replace(
-            &format!("To: <sip:{DOMAIN}>"),
-            &format!("To: <sip:{from}@{DOMAIN}>"),
-        );
+        let head = self
+            .head("REGISTER", from, &format!("sip:{DOMAIN}"))
+            .replace(&format!("To: <sip:{DOMAIN}>"), &format!("To: <sip:{from}@{DOMAIN}>"));
         let contact = self.contact(from);
         format!("{head}{contact}Expires: {expires}\r\nContent-Length: 0\r\n\r\n")
     }
@@ -359,7 +364,9 @@ impl World {
         let head = self.head("SUBSCRIBE", from, &uri);
         let contact = self.contact(from);
         single(
-            &format!("{head}{contact}Event: {package}\r\nExpires: {expires}\r\nP-Preferred-Service: {ICSI}\r\n"),
+            &format!(
+                "{head}{contact}Event: {package}\r\nExpires: {expires}\r\nP-Preferred-Service: {ICSI}\r\n"
+            ),
             "application/vnd.3gpp.mcptt-info+xml",
             &info,
         )
@@ -369,7 +376,9 @@ impl World {
     fn session_uri(&self, from: &str) -> String {
         let own = self.dialogs.get(&(from.to_owned(), "INVITE".to_owned()));
         let invited = self.dialogs.get(&(from.to_owned(), "INVITED".to_owned()));
-        own.or(invited).map(|dialog| dialog.target.clone()).unwrap_or_else(|| format!("sip:mcptt@{DOMAIN};gr=0"))
+        own.or(invited)
+            .map(|dialog| dialog.target.clone())
+            .unwrap_or_else(|| format!("sip:mcptt@{DOMAIN};gr=0"))
     }
 
     fn message(&mut self, from: &str, rest: &[&str]) -> String {
@@ -383,7 +392,11 @@ impl World {
                     .split(',')
                     .filter(|group| !group.is_empty())
                     .map(|group| {
-                        let group = if group.contains('@') { format!("sip:{group}") } else { format!("sip:{group}@{DOMAIN}") };
+                        let group = if group.contains('@') {
+                            format!("sip:{group}")
+                        } else {
+                            format!("sip:{group}@{DOMAIN}")
+                        };
                         format!("<g:constituent-MCPTT-group-ID>{group}</g:constituent-MCPTT-group-ID>")
                     })
                     .collect();
@@ -412,21 +425,28 @@ impl World {
             "<document xmlns=\"urn:3gpp:ns:mcpttGMOP:1.0\"><request>{operation}</request></document>"
         );
         let about = group
-            .map(|g| format!("<mcptt-request-uri type=\"Normal\"><mcpttURI>{g}</mcpttURI></mcptt-request-uri>"))
+            .map(|g| {
+                format!("<mcptt-request-uri type=\"Normal\"><mcpttURI>{g}</mcpttURI></mcptt-request-uri>")
+            })
             .unwrap_or_default();
         let info = info(&format!(
             "{about}<anyExt><req-type type=\"Normal\"><mcpttString>{req_type}</mcpttString></req-type></anyExt>"
         ));
         let head = self.head("MESSAGE", from, &format!("sip:gms@{DOMAIN}"));
         let head = format!("{head}P-Preferred-Service: {ICSI}\r\n");
-        multipart(&head, &[("application/vnd.3gpp.mcptt-info+xml", &info), ("application/vnd.3gpp.GMOP+xml", &gmop)])
+        multipart(
+            &head,
+            &[("application/vnd.3gpp.mcptt-info+xml", &info), ("application/vnd.3gpp.GMOP+xml", &gmop)],
+        )
     }
 
     fn invite(&mut self, from: &str, to: &str, rest: &[&str]) -> String {
         let group = rest.iter().find(|w| !w.contains('=')).copied().unwrap_or_default();
         let kind = value(rest, "session").unwrap_or("prearranged");
         let emergency = match value(rest, "emergency") {
-            Some(flag) => format!("<emergency-ind type=\"Normal\"><mcpttBoolean>{flag}</mcpttBoolean></emergency-ind>"),
+            Some(flag) => {
+                format!("<emergency-ind type=\"Normal\"><mcpttBoolean>{flag}</mcpttBoolean></emergency-ind>")
+            }
             None => String::new(),
         };
         let client = value(rest, "client").unwrap_or(from);
@@ -504,7 +524,8 @@ impl World {
         let status = code_of(code).unwrap_or_else(|| panic!("{from} cannot say {code}"));
         let method = rest.first().copied().expect("method");
         let waiting = self.asked.get_mut(&(from.to_owned(), method.to_owned()));
-        let waiting = waiting.filter(|w| !w.is_empty()).unwrap_or_else(|| panic!("{from} was not asked {method}"));
+        let waiting =
+            waiting.filter(|w| !w.is_empty()).unwrap_or_else(|| panic!("{from} was not asked {method}"));
         let request = if status < 200 { waiting[0].clone() } else { waiting.remove(0) };
         let mut text = format!("SIP/2.0 {status} Whatever\r\n");
         for line in request.lines().skip(1).take_while(|line| !line.is_empty()) {
@@ -538,9 +559,14 @@ impl World {
 
 /// A node over the figures' configuration that starts from these facts.
 fn node(now: Time, facts: impl IntoIterator<Item = Fact>) -> Node {
-    let config = rollcall::config::Config::parse("system.toml", CONFIG).expect("configuration of the figures");
-    let service = rollcall::node::setup::service(&config, Ids::new([7; 32]));
-    Node::start(service, facts, now)
+    let file = std::path::Path::new("system.toml");
+    let config =
+        rollcall::config::Config::read(file, CONFIG.as_bytes()).expect("configuration of the figures");
+    let mut service = rollcall::node::setup::service(&config, Ids::new([7; 32]));
+    for fact in facts {
+        service.replay(now, fact);
+    }
+    Node::start(service, now)
 }
 
 const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
@@ -548,7 +574,9 @@ const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.
     a=fmtp:MCPTT mc_queueing;mc_priority=5;mc_granted;mc_implicit_request\r\n";
 
 fn info(params: &str) -> String {
-    format!("<mcpttinfo xmlns=\"urn:3gpp:ns:mcpttInfo:1.0\"><mcptt-Params>{params}</mcptt-Params></mcpttinfo>")
+    format!(
+        "<mcpttinfo xmlns=\"urn:3gpp:ns:mcpttInfo:1.0\"><mcptt-Params>{params}</mcptt-Params></mcpttinfo>"
+    )
 }
 
 fn single(head: &str, kind: &str, body: &str) -> String {
@@ -586,9 +614,11 @@ fn duration(text: &str) -> Duration {
 
 /// A header value, by its full name.
 fn header(text: &str, name: &str) -> Option<String> {
-    text.lines()
-        .take_while(|line| !line.is_empty())
-        .find_map(|line| line.split_once(':').filter(|(n, _)| n.trim().eq_ignore_ascii_case(name)).map(|(_, v)| v.trim().to_owned()))
+    text.lines().take_while(|line| !line.is_empty()).find_map(|line| {
+        line.split_once(':')
+            .filter(|(n, _)| n.trim().eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.trim().to_owned())
+    })
 }
 
 fn uri_in(value: &str) -> String {
@@ -606,7 +636,9 @@ fn details(text: &str) -> String {
     if let Some(warning) = header(text, "Warning") {
         let _ = write!(words, " warning={:?}", warning.split('"').nth(1).unwrap_or_default());
     }
-    for (name, key) in [("Expires", "expires"), ("Min-Expires", "min-expires"), ("Retry-After", "retry-after")] {
+    for (name, key) in
+        [("Expires", "expires"), ("Min-Expires", "min-expires"), ("Retry-After", "retry-after")]
+    {
         if let Some(value) = header(text, name) {
             let _ = write!(words, " {key}={value}");
         }
@@ -653,7 +685,9 @@ fn details(text: &str) -> String {
     }
     for part in body.split("affiliation ").skip(1) {
         let attribute = |name: &str| {
-            part.split('>').next().and_then(|tag| tag.split_once(&format!("{name}=\"")).and_then(|(_, v)| v.split('"').next()))
+            part.split('>')
+                .next()
+                .and_then(|tag| tag.split_once(&format!("{name}=\"")).and_then(|(_, v)| v.split('"').next()))
         };
         if let (Some(group), Some(status)) = (attribute("group"), attribute("status")) {
             let _ = write!(words, " {}:{status}", short(group));
@@ -674,11 +708,16 @@ fn details(text: &str) -> String {
 
 /// The text inside an element, whatever wraps it.
 fn element_text(body: &str, element: &str) -> Option<String> {
-    let at = body.match_indices(element).find(|(at, name)| {
-        let before = body[..*at].chars().last();
-        let after = body[at + name.len()..].chars().next();
-        matches!(before, Some('<' | ':')) && matches!(after, Some('>' | ' ')) && !body[..*at].ends_with("</")
-    })?.0;
+    let at = body
+        .match_indices(element)
+        .find(|(at, name)| {
+            let before = body[..*at].chars().last();
+            let after = body[at + name.len()..].chars().next();
+            matches!(before, Some('<' | ':'))
+                && matches!(after, Some('>' | ' '))
+                && !body[..*at].ends_with("</")
+        })?
+        .0;
     let rest = &body[at..];
     let mut inside = rest.split_once('>')?.1;
     while let Some(opened) = inside.trim_start().strip_prefix('<') {
