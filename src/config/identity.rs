@@ -8,11 +8,13 @@ use std::sync::Arc;
 /// What is expected where an identity stands.
 pub(super) const IDENTITY: &str = "a URI such as \"sip:alice@one.example\"";
 
-/// Characters of a user part that need no escape (RFC 3261 25.1, `unreserved` and `user-unreserved`).
-const USER: &[u8] = b"-_.!~*'()&=+$,;?/";
+/// Marks that mean the same with and without an escape (RFC 3261 25.1 `unreserved`, 19.1.4).
+const UNRESERVED: &[u8] = b"-_.!~*'()";
+/// More marks that a user part may hold as they are (RFC 3261 25.1 `user-unreserved`).
+const USER: &[u8] = b"&=+$,;?/";
 
 /// Reads a `sip:`, `sips:` or `tel:` URI and makes it canonical: scheme and host in lower case, no needless escapes,
-/// no port 5060, no visual separators. Parameters, headers and a password are no part of an identity.
+/// no default port, no visual separators. Parameters, headers and a password are no part of an identity.
 pub(super) fn identity(text: &str) -> Result<String, String> {
     let (scheme, rest) = text.split_once(':').ok_or(IDENTITY)?;
     let scheme = scheme.to_ascii_lowercase();
@@ -22,7 +24,7 @@ pub(super) fn identity(text: &str) -> Result<String, String> {
                 Some((user, place)) => (Some(user_part(user)?), place),
                 None => (None, rest),
             };
-            let place = place_part(place)?;
+            let place = place_part(place, if scheme == "sips" { 5061 } else { 5060 })?;
             Ok(match user {
                 Some(user) => format!("{scheme}:{user}@{place}"),
                 None => format!("{scheme}:{place}"),
@@ -50,23 +52,23 @@ fn user_part(text: &str) -> Result<String, String> {
                 let mut digit = || char::from(octets.next()?).to_digit(16);
                 let (Some(high), Some(low)) = (digit(), digit()) else { return Err(wrong()) };
                 match u8::try_from(high * 16 + low) {
-                    Ok(plain) if needs_no_escape(plain) => user.push(char::from(plain)),
+                    Ok(plain) if is_unreserved(plain) => user.push(char::from(plain)),
                     Ok(escaped) => write!(user, "%{escaped:02X}").map_err(|_| wrong())?,
                     Err(_) => return Err(wrong()),
                 }
             }
-            plain if needs_no_escape(plain) => user.push(char::from(plain)),
+            plain if is_unreserved(plain) || USER.contains(&plain) => user.push(char::from(plain)),
             _ => return Err(wrong()),
         }
     }
     if user.is_empty() { Err(wrong()) } else { Ok(user) }
 }
 
-fn needs_no_escape(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || USER.contains(&octet)
+fn is_unreserved(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || UNRESERVED.contains(&octet)
 }
 
-fn place_part(text: &str) -> Result<String, String> {
+fn place_part(text: &str, usual: u16) -> Result<String, String> {
     if text.contains([';', '?']) {
         return Err("a URI without parameters and headers".to_owned());
     }
@@ -77,7 +79,7 @@ fn place_part(text: &str) -> Result<String, String> {
         Some((_, port)) => {
             let host = host(text.get(..text.len() - port.len() - 1).unwrap_or_default())?;
             match port.parse::<u16>() {
-                Ok(5060) => Ok(host),
+                Ok(port) if port == usual => Ok(host),
                 Ok(port) if port != 0 => Ok(format!("{host}:{port}")),
                 _ => Err("a port from 1 to 65535".to_owned()),
             }
@@ -217,7 +219,7 @@ mod tests {
             ("sip:%61li%63e%20b@one.example", "sip:alice%20b@one.example"),
             ("sip:one.example", "sip:one.example"),
             ("sip:a@[2001:DB8:0::1]:5060", "sip:a@[2001:db8::1]"),
-            ("sips:a@192.0.2.1", "sips:a@192.0.2.1"),
+            ("sips:a@192.0.2.1:5061", "sips:a@192.0.2.1"),
             ("tel:+1-555.00(01)", "tel:+15550001"),
         ] {
             assert_eq!(identity(written).as_deref(), Ok(canonical));

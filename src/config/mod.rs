@@ -16,8 +16,8 @@ pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};
 pub use network::{Addresses, Listener};
 pub use system::{
-    Core, Functions, Media, Partner, Peer, PeerRole, Permission, Policy, RegroupedCall, Route, Server,
-    Session, Sip, Storage, Timers,
+    Core, Functions, Media, Partner, Peer, PeerRole, Permission, Policy, RegroupedCall, ResourcePriority,
+    Route, Server, Session, Sip, Storage, Timers,
 };
 pub use users::Users;
 
@@ -97,7 +97,6 @@ impl Config {
     fn walk<'a>(walk: &'a Walk, document: &'a DeTable<'a>) -> Option<Self> {
         let root = Section::root(walk, document);
         let mut names = Names::default();
-        let limits = Limits::walk(&root);
         let server = Server::walk(&root);
         let domain = server.as_ref().map(|server| server.domain.as_str());
         let functions = Functions::walk(&root, &mut names);
@@ -112,6 +111,7 @@ impl Config {
         let timers = Timers::walk(&root);
         let session = Session::walk(&root);
         let sip = Sip::walk(&root, domain);
+        let limits = Limits::walk(&root);
         let users = Users::walk(&root, domain, &mut names);
         let groups = Group::walk_all(&root, domain, &users, &mut names);
         users.check_groups(walk, domain, &groups);

@@ -197,7 +197,7 @@ impl<'a> Section<'a> {
 
     /// Asks for a key. `meaning` stands in the reference.
     pub fn key<'s>(&'s self, name: &'static str, meaning: &'static str) -> Key<'s, 'a> {
-        Key { section: self, name, meaning, value: self.value(name), secret: false }
+        Key { section: self, name, meaning, value: self.value(name), secret: false, at_least_one: false }
     }
 
     /// Whether the table has this key; asks for nothing.
@@ -237,6 +237,7 @@ pub(super) struct Key<'s, 'a> {
     meaning: &'static str,
     value: Option<(usize, &'a Spanned<DeValue<'a>>)>,
     secret: bool,
+    at_least_one: bool,
 }
 
 impl<'s, 'a> Key<'s, 'a> {
@@ -246,12 +247,18 @@ impl<'s, 'a> Key<'s, 'a> {
         self
     }
 
+    /// An empty list is a mistake.
+    pub fn at_least_one(mut self) -> Self {
+        self.at_least_one = true;
+        self
+    }
+
     fn read<T>(
         self,
         kind: String,
         read: impl FnOnce(&'a DeValue<'a>) -> Result<T, String>,
     ) -> Found<'s, 'a, T> {
-        let Self { section, name, meaning, value, secret } = self;
+        let Self { section, name, meaning, value, secret, .. } = self;
         let line = value.map_or(section.line, |(line, _)| line);
         let read = value.and_then(|(line, value)| match read(value.get_ref()) {
             Ok(value) => Some(value),
@@ -324,7 +331,7 @@ impl<'s, 'a> Key<'s, 'a> {
 
     /// A list whose items are read one by one, or a single item. An item that notes a mistake returns `None`.
     pub fn items<T>(self, kind: &str, read: impl Fn(Item<'_, 'a>) -> Option<T>) -> Found<'s, 'a, Vec<T>> {
-        let (section, name) = (self.section, self.name);
+        let (section, name, at_least_one) = (self.section, self.name, self.at_least_one);
         let item = |value: &'a Spanned<DeValue<'a>>| Item {
             section,
             name,
@@ -335,6 +342,9 @@ impl<'s, 'a> Key<'s, 'a> {
         section.walk.describe_sample(|sample| drop(read(item(sample))));
         self.read(kind.to_owned(), |value| {
             Ok(match value.as_array() {
+                Some(array) if at_least_one && array.is_empty() => {
+                    return Err(format!("at least one: {}", kind.trim_start_matches("list: ")));
+                }
                 Some(array) => array.iter().filter_map(|value| read(item(value))).collect(),
                 None => single.into_iter().filter_map(|value| read(item(value))).collect(),
             })
@@ -404,7 +414,7 @@ impl<T> Found<'_, '_, T> {
         self.write("required");
         if !self.present {
             let kind = self.kind.trim_start_matches("list: ");
-            self.section.mistake(self.line, self.name, format!("missing; expected {kind}"));
+            self.section.mistake(self.line, self.name, format!("missing; expected: {kind}"));
         }
         self.value
     }
@@ -501,6 +511,7 @@ fn found(value: &Spanned<DeValue<'_>>) -> String {
         DeValue::Float(number) => number.to_string(),
         DeValue::Boolean(value) => value.to_string(),
         DeValue::Datetime(_) => "a date".to_owned(),
+        DeValue::Array(list) if list.is_empty() => "an empty list".to_owned(),
         DeValue::Array(_) => "a list".to_owned(),
         DeValue::Table(_) => "a table".to_owned(),
     }

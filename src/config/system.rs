@@ -1,7 +1,7 @@
 //! The sections about this server and the systems around it.
 
 use super::Limits;
-use super::identity::{IDENTITY, host, identity};
+use super::identity::{host, identity};
 use super::names::Names;
 use super::network::*;
 use super::reader::{Key, Section};
@@ -80,16 +80,16 @@ impl Server {
         let memory = server
             .key("memory", "Keep facts in memory only: they go with the process. Excludes `data`.")
             .boolean()
-            .or(false);
+            .optional("`false`");
         let storage = match (data, memory) {
-            (Some(directory), false) => Some(Storage::Directory(directory)),
-            (None, true) => Some(Storage::Memory),
-            (Some(_), true) => {
+            (Some(directory), None | Some(false)) => Some(Storage::Directory(directory)),
+            (None, Some(true)) => Some(Storage::Memory),
+            (Some(_), Some(true)) => {
                 server.mistake(line.get(), "data", "expected either `data` or `memory = true`, found both");
                 None
             }
-            (None, false) => {
-                if !server.has("data") {
+            (None, memory) => {
+                if !server.has("data") && (memory.is_some() || !server.has("memory")) {
                     server.mistake(line.get(), "data", "missing; expected a path, or `memory = true`");
                 }
                 None
@@ -99,13 +99,15 @@ impl Server {
         let registrar = server
             .key("registrar", "Clients REGISTER here. Without it third-party REGISTER from a peer with the role `s-cscf` tells who is there.")
             .boolean()
-            .or(false);
+            .optional("`false`");
         let core = server
             .key("core", "I-CSCF or S-CSCF for requests to users, as a Route value. Its host is an address or has a `[[route]]`.")
             .text("SIP URI such as \"sip:icscf.one.example:4060;lr\"", core)
             .at(&line)
             .optional("none: `registrar` must be true");
-        if core.is_none() && !registrar && !server.has("core") {
+        let registrar_is_wrong = registrar.is_none() && server.has("registrar");
+        let registrar = registrar.unwrap_or(false);
+        if !server.has("core") && !registrar && !registrar_is_wrong {
             server.mistake(
                 line.get(),
                 "core",
@@ -140,9 +142,10 @@ impl Server {
 }
 
 fn listeners(server: &Section<'_>) -> Vec<Listener> {
-    let kind = "list of listeners such as `\"udp:127.0.0.1:5060\"` or tables";
+    let kind = "list: transport, address and port such as `\"udp:127.0.0.1:5060\"`, or a table";
     let found = server
         .key("listen", "Sockets. Each is a string, or a table where peers reach it by another name.")
+        .at_least_one()
         .items(kind, |item| {
             let line = item.line;
             let Some(table) = item.table("A listener that peers reach by another name.") else {
@@ -164,9 +167,6 @@ fn listeners(server: &Section<'_>) -> Vec<Listener> {
         })
         .required()
         .unwrap_or_default();
-    if found.is_empty() && server.has("listen") {
-        server.mistake(server.line(), "listen", format!("expected at least one listener: {ENDPOINT}"));
-    }
     let mut listeners: Vec<Listener> = Vec::new();
     for (line, listener) in found {
         let same = |other: &Listener| (other.transport, other.bind) == (listener.transport, listener.bind);
@@ -240,10 +240,7 @@ impl Functions {
              them; each PSI names one function (TS 24.379 4.2, 6.3.1).",
         );
         let mut psis = |name, meaning| -> Vec<Psi> {
-            let found = psis(functions.key(name, meaning)).required().unwrap_or_default();
-            if found.is_empty() && functions.has(name) {
-                functions.mistake(functions.line(), name, format!("expected at least one PSI: {IDENTITY}"));
-            }
+            let found = psis(functions.key(name, meaning).at_least_one()).required().unwrap_or_default();
             for (line, psi) in &found {
                 if let Err(taken) = names.take(psi.as_str().into(), *line) {
                     functions.mistake(
@@ -310,7 +307,7 @@ impl Peer {
         for peer in sections {
             let line = Cell::new(0);
             let name = peer.key("name", "Name for the log.").text("string", short).at(&line).required();
-            let addresses = addresses(peer.key("addresses", "Where its requests come from."), &peer);
+            let addresses = addresses(peer.key("addresses", "Where its requests come from."));
             let psis =
                 psis(peer.key("psis", "PSIs it may assert as its own.")).optional("none").unwrap_or_default();
             let roles = peer
@@ -339,13 +336,9 @@ impl Peer {
     }
 }
 
-fn addresses(key: Key<'_, '_>, section: &Section<'_>) -> Vec<Addresses> {
-    let found =
-        key.texts("address, address with port, or network", Addresses::read).required().unwrap_or_default();
-    if found.is_empty() && section.has("addresses") {
-        section.mistake(section.line(), "addresses", format!("expected at least one: {ADDRESSES}"));
-    }
-    without_lines(found)
+fn addresses(key: Key<'_, '_>) -> Vec<Addresses> {
+    let found = key.at_least_one().texts("address, address with port, or network", Addresses::read);
+    without_lines(found.required().unwrap_or_default())
 }
 
 fn short(text: &str) -> Result<String, String> {
@@ -393,7 +386,7 @@ impl Partner {
         for partner in sections {
             let line = Cell::new(0);
             let domain = partner.key("domain", "Its domain.").text("host name", host).at(&line).required();
-            let addresses = addresses(partner.key("addresses", "Where its requests come from."), &partner);
+            let addresses = addresses(partner.key("addresses", "Where its requests come from."));
             let list = |name, meaning| {
                 without_lines(psis(partner.key(name, meaning)).optional("none").unwrap_or_default())
             };
@@ -465,12 +458,10 @@ impl Route {
             let host = route.key("host", "The host.").text("host name", host).at(&line).required();
             let to = route
                 .key("to", "Where it is, in order of preference.")
+                .at_least_one()
                 .texts("transport, address and port such as `\"udp:192.0.2.7:5060\"`", endpoint)
                 .required()
                 .unwrap_or_default();
-            if to.is_empty() && route.has("to") {
-                route.mistake(route.line(), "to", format!("expected at least one {ENDPOINT}"));
-            }
             let Some(host) = host else { continue };
             if routes.iter().any(|other| other.host == host) {
                 route.mistake(line.get(), "host", format!("expected each host once, found {host} again"));
@@ -566,6 +557,55 @@ pub struct Policy {
     pub registration_maximum: u32,
     /// Constituents take calls only after the call on their torn-down temporary group.
     pub constituents_wait_for_call: bool,
+    /// The media function buffers speech until the first member has answered.
+    pub buffers_media: bool,
+    /// Values of `Resource-Priority`.
+    pub resource_priority: ResourcePriority,
+}
+
+/// `[policy.resource_priority]`; `None`: the value of the received INVITE is carried on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourcePriority {
+    /// In-progress emergency.
+    pub emergency: Option<String>,
+    /// In-progress imminent peril.
+    pub imminent_peril: Option<String>,
+    /// Any other call.
+    pub normal: Option<String>,
+}
+
+impl ResourcePriority {
+    fn walk(policy: &Section<'_>) -> Self {
+        let section = policy.table(
+            "resource_priority",
+            "`Resource-Priority` of INVITEs to members by the state of the call (TS 24.379 6.3.3.1.19; RFC 4412).",
+        );
+        let value = |name, meaning| {
+            section
+                .key(name, meaning)
+                .text("namespace and priority such as `\"mcpttp.15\"`", resource_priority)
+                .optional("as in the received INVITE")
+        };
+        Self {
+            emergency: value("emergency", "In-progress emergency."),
+            imminent_peril: value("imminent_peril", "In-progress imminent peril."),
+            normal: value("normal", "Any other call."),
+        }
+    }
+}
+
+/// RFC 4412 3.1: `r-value = namespace "." r-priority`.
+fn resource_priority(text: &str) -> Result<String, String> {
+    let token = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-!%*_+`'~".contains(&octet))
+    };
+    match text.split_once('.') {
+        Some((namespace, priority)) if text.len() <= 80 && token(namespace) && token(priority) => {
+            Ok(text.to_owned())
+        }
+        _ => Err("namespace and priority such as \"mcpttp.15\"".to_owned()),
+    }
 }
 
 impl Policy {
@@ -618,6 +658,11 @@ impl Policy {
             )
             .boolean()
             .or(false);
+        let buffers_media = policy
+            .key("buffers_media", "The media function buffers speech until the first member has answered, so the caller may be answered before (TS 24.379 6.3.3.3).")
+            .boolean()
+            .or(false);
+        let resource_priority = ResourcePriority::walk(&policy);
         if registration_minimum > registration_maximum {
             let message = format!(
                 "expected at least `registration_minimum`, {registration_minimum}, found {registration_maximum}"
@@ -634,6 +679,8 @@ impl Policy {
             registration_minimum,
             registration_maximum,
             constituents_wait_for_call,
+            buffers_media,
+            resource_priority,
         }
     }
 }

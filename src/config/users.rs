@@ -356,7 +356,7 @@ fn client(section: &Section<'_>, read: impl Fn(&str) -> Result<Template, String>
 /// The keys of a user profile, and the line of its implicit affiliations.
 fn profile(section: &Section<'_>) -> (Arc<UserProfile>, usize) {
     let yes = |name, meaning| section.key(name, meaning).boolean().or(false);
-    let most = |name, meaning| -> Found<'_, '_, u32> { section.key(name, meaning).integer(1..=u32::MAX) };
+    let most = |name, meaning| -> Found<'_, '_, u32> { section.key(name, meaning).integer(0..=u32::MAX) };
     let line = Cell::new(0);
     let profile = UserProfile {
         max_affiliations_n2: most(
