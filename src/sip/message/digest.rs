@@ -5,6 +5,9 @@ use super::grammar::{end, parameter, quote, separator, space, token};
 use nom::Parser;
 use std::fmt;
 
+/// Parameters of one challenge or of credentials; more are refused.
+pub const MOST_PARAMETERS: usize = 64;
+
 /// Credentials or challenge of Digest (RFC 7616, RFC 2617), parameters unquoted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Digest {
@@ -27,7 +30,10 @@ impl Digest {
         loop {
             let (after, (name, value)) = parameter(rest).map_err(|_| UNREADABLE)?;
             let name = String::from_utf8_lossy(name).to_ascii_lowercase();
-            if !value.written() || params.iter().any(|(known, _)| *known == name) {
+            if !value.written()
+                || params.len() == MOST_PARAMETERS
+                || params.iter().any(|(known, _)| *known == name)
+            {
                 return Err(UNREADABLE);
             }
             params.push((name, value.text().into_owned()));

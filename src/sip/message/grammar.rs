@@ -115,9 +115,14 @@ pub fn quote(text: &str) -> String {
 /// `host`: a name or an IPv4 address as it stands, or an IPv6 address in brackets.
 pub(super) fn host(input: &[u8]) -> Parsed<'_, &[u8]> {
     if input.first() == Some(&b'[') {
-        recognize(bracketed).parse(input)
+        return recognize(bracketed).parse(input);
+    }
+    let (rest, name) = take_while1(is_host).parse(input)?;
+    // No label may be empty but that of the root at the end.
+    if name.starts_with(b".") || name.windows(2).any(|pair| pair == b"..") {
+        fail()
     } else {
-        take_while1(is_host).parse(input)
+        Ok((rest, name))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::sip::wire::octet::{is_password, is_unreserved, is_uri_headers, is_uri
 use nom::bytes::complete::{take_while, take_while1};
 use nom::character::complete::char;
 use nom::combinator::{opt, recognize};
-use nom::multi::many0_count;
+use nom::multi::fold_many_m_n;
 use nom::sequence::{preceded, terminated};
 use nom::{Offset, Parser};
 use std::borrow::Cow;
@@ -128,6 +128,9 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// Parameters of one URI; more are refused, so that comparing URIs stays cheap.
+pub const MOST_PARAMETERS: usize = 64;
+
 const BAD_SCHEME: Malformed = Malformed { place: "URI scheme" };
 const BAD_PORT: Malformed = Malformed { place: "URI port" };
 const BAD_PARAMETER: Malformed = Malformed { place: "URI parameter" };
@@ -145,7 +148,8 @@ fn user_info(input: &[u8]) -> Parsed<'_, (&[u8], Option<&[u8]>)> {
 
 /// `*( ";" pname [ "=" pvalue ] )`, from the first semicolon to the end of the last value.
 fn parameters(input: &[u8]) -> Parsed<'_, &[u8]> {
-    recognize(many0_count(preceded(char(';'), take_while1(is_uri_parameter)))).parse(input)
+    let parameter = preceded(char(';'), take_while1(is_uri_parameter));
+    recognize(fold_many_m_n(0, MOST_PARAMETERS, parameter, || (), |(), _| ())).parse(input)
 }
 
 /// Digits with visual separators, after `+` for a global number; local numbers may hold `*`, `#` and A to F.
@@ -334,16 +338,17 @@ impl Uri {
             && self.password().map(canonical) == other.password().map(canonical)
             && self.port == other.port
             && canonical_host(self) == canonical_host(other)
-            && self.params().all(|(name, value)| other.has_same_or_no(name, value))
-            && other.params().all(|(name, value)| self.has_same_or_no(name, value))
+            && self.params().all(|(name, _)| self.agrees_on(name, other))
             && TELLING.iter().all(|name| self.param(name).is_some() == other.param(name).is_some())
             && self.canonical_headers() == other.canonical_headers()
     }
 
-    /// Whether this URI lacks the parameter or has it with this value.
-    fn has_same_or_no(&self, name: &str, value: Option<&str>) -> bool {
-        self.param(name)
-            .is_none_or(|own| canonical(own).eq_ignore_ascii_case(&canonical(value.unwrap_or(""))))
+    /// Whether the two do not have different values of a parameter.
+    fn agrees_on(&self, name: &str, other: &Self) -> bool {
+        match (self.param(name), other.param(name)) {
+            (Some(own), Some(others)) => canonical(own).eq_ignore_ascii_case(&canonical(others)),
+            _ => true,
+        }
     }
 
     fn canonical_headers(&self) -> Vec<(String, String)> {

@@ -277,8 +277,9 @@ fn scan(octets: Bytes, framing: Framing, limits: &Limits) -> Result<Message, Rej
 /// The parts of the start line, as far as they can be told apart, and what is wrong with it.
 fn start_line(octets: &[u8], line: &lines::Line) -> (StartSpans, Option<Fault>) {
     let text = octets.get(..line.end).unwrap_or_default();
+    // An empty part need not lie within the octets.
     let span = |part: &[u8]| {
-        let from = part.as_ptr().addr() - octets.as_ptr().addr();
+        let from = if part.is_empty() { 0 } else { part.as_ptr().addr() - octets.as_ptr().addr() };
         (from as u32, (from + part.len()) as u32)
     };
     let fault = match () {
