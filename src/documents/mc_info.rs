@@ -347,9 +347,13 @@ impl Reader {
     }
 
     fn param(&mut self, xml: &mut Xml<'_>, element: &Element<'_>) -> Result<(), DocumentError> {
-        let found = ROWS.iter().enumerate().find(|(_, row)| {
-            let (front, rest) = self.shape.name(row.name);
-            element.name.strip_prefix(front) == Some(rest)
+        let (shape, name) = (self.shape, element.name);
+        let own = name.strip_prefix(shape.names.prefix);
+        let found = ROWS.iter().enumerate().find(|(_, row)| match row.name {
+            Named::Common(known) => name == known,
+            Named::Own(rest) => own == Some(rest),
+            Named::Session => name == shape.session,
+            Named::Gateway => name == shape.gateway,
         });
         let Some((number, row)) = found else { return xml.skip() };
         let bit = 1 << number;

@@ -65,10 +65,11 @@ impl SessionDescription {
         let offer = Offer::of(&self.text);
         let speech = offer.speech().ok_or("no speech medium")?;
         let (_, medium) = speech;
+        let codecs = medium.codecs();
         let codec = leg
             .encodings
             .iter()
-            .find_map(|encoding| medium.codecs().find(|codec| codec.is(encoding)))
+            .find_map(|encoding| codecs.iter().copied().find(|codec| codec.is(encoding)))
             .ok_or("no common codec")?;
         let control = offer.control();
         let mut out = Writer::new(leg, offer.times());

@@ -6,95 +6,38 @@
 
 use super::DocumentError;
 use crate::config::Limits;
-use quick_xml::NsReader;
 use quick_xml::XmlVersion;
-use quick_xml::errors::Error;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::attributes::{Attribute, Attributes};
 use quick_xml::events::{BytesDecl, BytesRef, Event};
-use quick_xml::name::{Namespace, NamespaceError, PrefixDeclaration, QName, ResolveResult};
+use quick_xml::name::{
+    Namespace, NamespaceError, NamespaceResolver, PrefixDeclaration, QName, ResolveResult,
+};
+use quick_xml::reader::Reader;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 
+mod namespaces;
+mod out;
+#[cfg(test)]
+mod tests;
+
+pub(super) use namespaces::Ns;
+pub(super) use out::{Name, Out};
+
+const OUTSIDE: &str = "text or markup outside the root element";
+
 /// Namespaces that may be in scope at once; no document of these services comes near it.
 const NAMESPACES_IN_SCOPE: usize = 128;
-
-macro_rules! namespaces {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// The namespaces this room knows.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Ns {
-            /// No namespace at all.
-            None,
-            /// A namespace nobody here knows.
-            Foreign,
-            $($(#[$doc])* $name,)*
-        }
-
-        impl Ns {
-            /// The namespace of this name.
-            pub(super) fn of(text: &str) -> Self {
-                match text {
-                    "" => Self::None,
-                    $($text => Self::$name,)*
-                    _ => Self::Foreign,
-                }
-            }
-
-            /// Its name; empty for those that have none here.
-            pub(super) const fn text(self) -> &'static str {
-                match self {
-                    Self::None | Self::Foreign => "",
-                    $(Self::$name => $text,)*
-                }
-            }
-        }
-    };
-}
-
-namespaces! {
-    /// MCPTT parameters (TS 24.379 F.1).
-    McpttInfo = "urn:3gpp:ns:mcpttInfo:1.0",
-    /// MCVideo parameters (TS 24.281 F.1).
-    McVideoInfo = "urn:3gpp:ns:mcvideoInfo:1.0",
-    /// MCData parameters (TS 24.282 D.1).
-    McDataInfo = "urn:3gpp:ns:mcdataInfo:1.0",
-    /// MCPTT affiliation in presence documents (TS 24.379 9.3.1).
-    McpttPresence = "urn:3gpp:ns:mcpttPresInfo:1.0",
-    /// Its MCVideo twin.
-    McVideoPresence = "urn:3gpp:ns:mcvideoPresInfo:1.0",
-    /// Its MCData twin.
-    McDataPresence = "urn:3gpp:ns:mcdataPresInfo:1.0",
-    /// Presence documents (RFC 3863).
-    Pidf = "urn:ietf:params:xml:ns:pidf",
-    /// Filters (RFC 4661).
-    SimpleFilter = "urn:ietf:params:xml:ns:simple-filter",
-    /// Lists of URIs (RFC 4826).
-    ResourceLists = "urn:ietf:params:xml:ns:resource-lists",
-    /// Rosters (RFC 4575).
-    ConferenceInfo = "urn:ietf:params:xml:ns:conference-info",
-    /// Authorisation rules (RFC 4745).
-    CommonPolicy = "urn:ietf:params:xml:ns:common-policy",
-    /// Group documents (TS 24.481 7.2.2).
-    ListService = "urn:oma:xml:poc:list-service",
-    /// OMA XDM extensions.
-    Extensions = "urn:oma:xml:xdm:extensions",
-    /// 3GPP extensions of group documents (TS 24.481 7.2.4.2).
-    GroupInfo = "urn:3gpp:ns:mcpttGroupInfo:1.0",
-    /// Group management operations.
-    Gmop = "urn:3gpp:ns:mcpttGMOP:1.0",
-    /// This product's extension of them.
-    GmopExtension = "urn:rollcall:gmop-ext:1.0",
-    /// XML encryption.
-    Encryption = "http://www.w3.org/2001/04/xmlenc#",
-}
 
 type Result<T> = std::result::Result<T, DocumentError>;
 
 /// Reads one document from front to back. After an element was given out, its content must be taken with
 /// [`Self::text`], [`Self::skip`], [`Self::raw`] or [`Self::child`] until `None`.
 pub(super) struct Xml<'i> {
-    reader: NsReader<&'i [u8]>,
+    reader: Reader<&'i [u8]>,
+    /// Declarations in scope. The reader's own namespace layer would go through the attributes once more.
+    scope: NamespaceResolver,
     source: &'i str,
     document: &'static str,
     limits: &'i Limits,
@@ -145,15 +88,28 @@ impl<'i> Xml<'i> {
             .map_err(|at| malformed(document, octet(at.valid_up_to()), "not UTF-8"))?;
         // The reader takes the mark off by itself, but then its positions are off by three.
         let source = source.strip_prefix('\u{feff}').unwrap_or(source);
+        if source.starts_with('\u{feff}') {
+            return Err(malformed(document, octet(0), OUTSIDE));
+        }
         if let Some(at) = first_forbidden(source) {
             return Err(malformed(document, octet(at), "character that XML does not allow"));
         }
-        let mut reader = NsReader::from_str(source);
+        let mut reader = Reader::from_str(source);
         reader.config_mut().check_comments = true;
-        reader.resolver_mut().set_max_namespace_bindings(NAMESPACES_IN_SCOPE);
+        let mut scope = NamespaceResolver::default();
+        scope.set_max_namespace_bindings(NAMESPACES_IN_SCOPE);
         let section_end = memchr::memmem::find(source.as_bytes(), b"]]>").is_some();
-        let mut xml =
-            Self { reader, source, document, limits, elements: 0, depth: 0, empty: false, section_end };
+        let mut xml = Self {
+            reader,
+            scope,
+            source,
+            document,
+            limits,
+            elements: 0,
+            depth: 0,
+            empty: false,
+            section_end,
+        };
         loop {
             let at = xml.position();
             match xml.event()? {
@@ -186,7 +142,7 @@ impl<'i> Xml<'i> {
             Event::Comment(_) | Event::PI(_) => Ok(()),
             Event::Text(text) if text.bytes().all(is_space) => Ok(()),
             Event::DocType(_) => Err(self.fault("DOCTYPE")),
-            _ => Err(self.fault("text or markup outside the root element")),
+            _ => Err(self.fault(OUTSIDE)),
         }
     }
 
@@ -215,17 +171,13 @@ impl<'i> Xml<'i> {
     /// The next node of the element that is open.
     pub(super) fn node(&mut self) -> Result<Node<'i>> {
         if std::mem::take(&mut self.empty) {
-            self.depth = self.depth.saturating_sub(1);
-            return Ok(Node::Close);
+            return Ok(self.closed());
         }
         loop {
             match self.event()? {
                 Event::Start(tag) => return self.opened(tag.len(), false).map(Node::Open),
                 Event::Empty(tag) => return self.opened(tag.len(), true).map(Node::Open),
-                Event::End(_) => {
-                    self.depth = self.depth.saturating_sub(1);
-                    return Ok(Node::Close);
-                }
+                Event::End(_) => return Ok(self.closed()),
                 Event::Text(text) => {
                     if self.section_end && text.contains("]]>") {
                         return Err(self.fault("]]> in character data"));
@@ -319,7 +271,7 @@ impl<'i> Xml<'i> {
             own.extend(attribute.key.as_namespace_binding());
         }
         let mut default_bound = false;
-        for (prefix, Namespace(name)) in self.reader.resolver().bindings() {
+        for (prefix, Namespace(name)) in self.scope.bindings() {
             default_bound |= prefix == PrefixDeclaration::Default;
             if own.contains(&prefix) {
                 continue;
@@ -351,13 +303,13 @@ impl<'i> Xml<'i> {
     }
 
     fn event(&mut self) -> Result<Event<'i>> {
-        self.reader.read_event().map_err(|error| match error {
-            Error::Namespace(NamespaceError::TooManyBindings(limit)) => {
-                too_large(self.document, "namespaces in scope", limit)
-            }
-            Error::Namespace(_) => self.fault("namespace declaration"),
-            _ => self.fault("not well-formed"),
-        })
+        self.reader.read_event().map_err(|_| self.fault("not well-formed"))
+    }
+
+    fn closed(&mut self) -> Node<'i> {
+        self.depth = self.depth.saturating_sub(1);
+        self.scope.pop();
+        Node::Close
     }
 
     /// Checks the element whose tag has just been read; `octets` of it stand between the brackets.
@@ -367,9 +319,11 @@ impl<'i> Xml<'i> {
             return Err(too_large(self.document, "elements", self.limits.xml_elements));
         }
         self.depth += 1;
-        if self.depth > self.limits.xml_depth {
+        let level = u16::try_from(self.depth).ok().filter(|_| self.depth <= self.limits.xml_depth);
+        let Some(level) = level else {
             return Err(too_large(self.document, "levels of elements", self.limits.xml_depth));
-        }
+        };
+        self.scope.set_level(level);
         let end = self.position().saturating_sub(if empty { 2 } else { 1 });
         let tag = end.checked_sub(octets).and_then(|from| self.source.get(from..end)).unwrap_or_default();
         let name_octets = tag.bytes().position(is_space).unwrap_or(tag.len());
@@ -377,26 +331,27 @@ impl<'i> Xml<'i> {
         if !is_qualified_name(qualified) {
             return Err(self.fault("name of an element"));
         }
-        let (namespace, name) = self.reader.resolver().resolve_element(QName(qualified));
-        let ns = match namespace {
+        let mut element = Element { ns: Ns::None, name: "", tag, name_octets, empty };
+        if name_octets < tag.len() {
+            self.take_attributes(&element)?;
+        }
+        let (namespace, name) = self.scope.resolve_element(QName(qualified));
+        element.name = name.into_inner();
+        element.ns = match namespace {
             ResolveResult::Bound(Namespace(text)) => Ns::of(text),
             ResolveResult::Unbound => Ns::None,
             ResolveResult::Unknown(_) => return Err(self.fault("prefix that is not declared")),
         };
-        let element = Element { ns, name: name.into_inner(), tag, name_octets, empty };
-        if name_octets < tag.len() {
-            self.check_attributes(&element)?;
-        }
         self.empty = empty;
         Ok(element)
     }
 
-    fn check_attributes(&self, element: &Element<'i>) -> Result<()> {
-        let mut seen: SmallVec<[&str; 8]> = SmallVec::new();
+    /// Checks the attributes of an element and puts its declarations into scope.
+    fn take_attributes(&mut self, element: &Element<'i>) -> Result<()> {
+        let mut seen: SmallVec<[QName<'i>; 8]> = SmallVec::new();
+        let mut prefixed = false;
         for attribute in element.attributes() {
-            let Ok(Attribute { key: QName(key), value }) = attribute else {
-                return Err(self.fault("attribute"));
-            };
+            let Ok(Attribute { key, value }) = attribute else { return Err(self.fault("attribute")) };
             if seen.len() == self.limits.xml_attributes {
                 return Err(too_large(
                     self.document,
@@ -408,31 +363,35 @@ impl<'i> Xml<'i> {
                 return Err(self.fault("attribute that occurs twice"));
             }
             seen.push(key);
-            let at = (key.as_ptr() as usize).wrapping_sub(element.tag.as_ptr() as usize);
-            let parted = at
-                .checked_sub(1)
-                .and_then(|before| element.tag.as_bytes().get(before))
-                .is_some_and(|b| is_space(*b));
-            if !parted || !is_qualified_name(key) || value.contains('<') {
+            if !element.is_parted(key.0) || !is_qualified_name(key.0) || value.contains('<') {
                 return Err(self.fault("attribute"));
             }
-            if value.contains('&') {
-                normalized(&Attribute { key: QName(key), value: Cow::Borrowed(&value) })
-                    .ok_or_else(|| self.fault("reference in an attribute"))?;
+            if value.contains('&') && normalized(&Attribute { key, value: Cow::Borrowed(&value) }).is_none() {
+                return Err(self.fault("reference in an attribute"));
             }
-            match key.split_once(':') {
-                None | Some(("xml", _)) => {}
-                Some(("xmlns", _)) if value.is_empty() => return Err(self.fault("namespace declaration")),
-                Some(("xmlns", _)) => {}
-                Some(_) => {
-                    let (namespace, _) = self.reader.resolver().resolve_attribute(QName(key));
-                    if matches!(namespace, ResolveResult::Unknown(_)) {
-                        return Err(self.fault("prefix that is not declared"));
-                    }
+            match key.as_namespace_binding() {
+                Some(PrefixDeclaration::Named(_)) if value.is_empty() => {
+                    return Err(self.fault("namespace declaration"));
                 }
+                Some(declaration) => self.declare(declaration, &value)?,
+                None => prefixed |= key.0.contains(':'),
             }
         }
+        if prefixed && seen.into_iter().any(|key| self.is_undeclared(key)) {
+            return Err(self.fault("prefix that is not declared"));
+        }
         Ok(())
+    }
+
+    fn declare(&mut self, prefix: PrefixDeclaration<'_>, name: &str) -> Result<()> {
+        self.scope.add(prefix, Namespace(name)).map_err(|error| match error {
+            NamespaceError::TooManyBindings(limit) => too_large(self.document, "namespaces in scope", limit),
+            _ => self.fault("namespace declaration"),
+        })
+    }
+
+    fn is_undeclared(&self, attribute: QName<'_>) -> bool {
+        matches!(self.scope.resolve_attribute(attribute).0, ResolveResult::Unknown(_))
     }
 
     fn position(&self) -> usize {
@@ -465,6 +424,13 @@ impl<'i> Element<'i> {
     /// Whether this is the element `name` of `ns`.
     pub(super) fn is(&self, ns: Ns, name: &str) -> bool {
         self.ns == ns && self.name == name
+    }
+
+    /// Whether white space stands before this name, which is a piece of the tag.
+    fn is_parted(&self, name: &str) -> bool {
+        let at = (name.as_ptr() as usize).wrapping_sub(self.tag.as_ptr() as usize);
+        let before = at.checked_sub(1).and_then(|before| self.tag.as_bytes().get(before));
+        before.is_some_and(|octet| is_space(*octet))
     }
 
     fn attributes(&self) -> Attributes<'i> {
@@ -525,7 +491,10 @@ fn is_allowed(c: char) -> bool {
 
 /// Position of the first character that XML 1.0 2.2 does not allow.
 fn first_forbidden(text: &str) -> Option<usize> {
-    let control = text.bytes().position(|b| b < b' ' && !is_space(b));
+    let is_control = |b: u8| b < b' ' && !is_space(b);
+    // The fold looks at all octets, and so at many at once.
+    let controls = text.bytes().fold(false, |found, b| found | is_control(b));
+    let control = if controls { text.bytes().position(is_control) } else { None };
     // U+FFFE and U+FFFF begin with EF, which ASCII documents never have.
     let rest = memchr::memchr(0xef, text.as_bytes())
         .and_then(|_| text.char_indices().find(|(_, c)| !is_allowed(*c)).map(|(at, _)| at));
@@ -537,14 +506,16 @@ fn first_forbidden(text: &str) -> Option<usize> {
 
 /// `QName` of Namespaces in XML 1.0, with characters beyond ASCII taken as they are.
 fn is_qualified_name(text: &str) -> bool {
-    let is_part = |part: &str| {
-        part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_' || b >= 0x80)
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_') || b >= 0x80)
-    };
-    match text.split_once(':') {
-        None => is_part(text),
-        Some((prefix, local)) => is_part(prefix) && is_part(local),
+    let (mut colons, mut begins) = (0, true);
+    for octet in text.bytes() {
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => begins = false,
+            b'0'..=b'9' | b'-' | b'.' if !begins => {}
+            b':' if !begins && colons == 0 => (colons, begins) = (1, true),
+            _ => return false,
+        }
     }
+    !begins
 }
 
 fn octet(at: usize) -> String {
@@ -563,93 +534,4 @@ pub(super) fn malformed(
 /// A document over a limit.
 pub(super) fn too_large(document: &'static str, what: &'static str, limit: usize) -> DocumentError {
     DocumentError::TooLarge { document, what, limit }
-}
-
-/// A name in two pieces that are written one behind the other: a namespace prefix with its colon, or the name of a
-/// service, and the rest.
-pub(super) type Name<'a> = (&'a str, &'a str);
-
-/// Writes a document. Elements close by themselves, text is escaped, characters that XML does not allow become U+FFFD.
-pub(super) struct Out {
-    text: String,
-}
-
-impl Out {
-    /// Begins a document.
-    pub(super) fn new() -> Self {
-        let mut text = String::with_capacity(1024);
-        text.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
-        Self { text }
-    }
-
-    /// The document.
-    pub(super) fn finish(self) -> String {
-        self.text
-    }
-
-    /// An element with what `content` writes into it.
-    pub(super) fn element(
-        &mut self,
-        name: Name<'_>,
-        attributes: &[(&str, &str)],
-        content: impl FnOnce(&mut Self),
-    ) {
-        self.tag(name, attributes);
-        self.text.push('>');
-        let before = self.text.len();
-        content(self);
-        if self.text.len() == before {
-            self.text.pop();
-            self.text.push_str("/>");
-            return;
-        }
-        self.text.push_str("</");
-        self.text.push_str(name.0);
-        self.text.push_str(name.1);
-        self.text.push('>');
-    }
-
-    /// An element with text.
-    pub(super) fn leaf(&mut self, name: Name<'_>, attributes: &[(&str, &str)], text: &str) {
-        self.element(name, attributes, |out| out.escape(text, false));
-    }
-
-    /// An element without content.
-    pub(super) fn empty(&mut self, name: Name<'_>, attributes: &[(&str, &str)]) {
-        self.element(name, attributes, |_| {});
-    }
-
-    /// XML that is already complete.
-    pub(super) fn raw(&mut self, xml: &str) {
-        self.text.push_str(xml);
-    }
-
-    fn tag(&mut self, name: Name<'_>, attributes: &[(&str, &str)]) {
-        self.text.push('<');
-        self.text.push_str(name.0);
-        self.text.push_str(name.1);
-        for (name, value) in attributes {
-            self.text.push(' ');
-            self.text.push_str(name);
-            self.text.push_str("=\"");
-            self.escape(value, true);
-            self.text.push('"');
-        }
-    }
-
-    fn escape(&mut self, text: &str, attribute: bool) {
-        for c in text.chars() {
-            match c {
-                '&' => self.text.push_str("&amp;"),
-                '<' => self.text.push_str("&lt;"),
-                '>' => self.text.push_str("&gt;"),
-                '\r' => self.text.push_str("&#13;"),
-                '"' if attribute => self.text.push_str("&quot;"),
-                '\t' if attribute => self.text.push_str("&#9;"),
-                '\n' if attribute => self.text.push_str("&#10;"),
-                c if is_allowed(c) => self.text.push(c),
-                _ => self.text.push('\u{fffd}'),
-            }
-        }
-    }
 }

@@ -13,7 +13,7 @@ pub(super) struct Section<'a>(&'a str);
 /// A codec of an offer.
 #[derive(Clone, Copy)]
 pub(super) struct Codec<'a> {
-    pub(super) payload_type: &'a str,
+    pub(super) payload_type: u8,
     /// `name/clock` or `name/clock/channels`.
     pub(super) map: &'a str,
 }
@@ -126,27 +126,28 @@ impl<'a> Section<'a> {
             && self.formats().eq_ignore_ascii_case("MCPTT")
     }
 
-    /// The codecs of an audio medium, in the order of its `m=` line.
-    pub(super) fn codecs(self) -> impl Iterator<Item = Codec<'a>> {
-        self.formats().split(' ').filter_map(move |payload_type| {
-            let map = self
-                .of_payload("rtpmap:", payload_type)
-                .next()
-                .map(|(_, map)| map)
-                .or_else(|| static_payload(payload_type))?;
+    /// The codecs of an RTP medium, in the order of its `m=` line, each payload type once. One pass over the
+    /// attributes, however many formats there are.
+    pub(super) fn codecs(self) -> Vec<Codec<'a>> {
+        let mut maps: [Option<&'a str>; PAYLOAD_TYPES] = [None; PAYLOAD_TYPES];
+        let mapped = self.attributes().filter_map(|attribute| of_payload(attribute, "rtpmap:"));
+        for (payload_type, map) in STATIC_PAYLOADS.iter().copied().chain(mapped) {
+            if let Some(slot) = maps.get_mut(usize::from(payload_type)) {
+                *slot = Some(map);
+            }
+        }
+        let codec = |format: &str| {
+            let payload_type: u8 = format.parse().ok()?;
+            let map = maps.get_mut(usize::from(payload_type))?.take()?;
             Some(Codec { payload_type, map })
-        })
+        };
+        self.formats().split(' ').filter_map(codec).collect()
     }
 
-    /// Attributes of one payload type: the whole value, and what stands behind the payload type.
-    pub(super) fn of_payload(
-        self,
-        name: &'static str,
-        payload_type: &'a str,
-    ) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.attributes().filter_map(move |attribute| {
-            let (number, rest) = attribute.strip_prefix(name)?.split_once(' ')?;
-            (number == payload_type).then_some((attribute, rest.trim()))
+    /// The `fmtp` attributes of one payload type, whole.
+    pub(super) fn format_parameters(self, payload_type: u8) -> impl Iterator<Item = &'a str> {
+        self.attributes().filter(move |attribute| {
+            of_payload(attribute, "fmtp:").is_some_and(|(number, _)| number == payload_type)
         })
     }
 
@@ -174,16 +175,22 @@ impl Codec<'_> {
     }
 }
 
+/// Payload types of RTP (RFC 3550 5.1: seven bits).
+const PAYLOAD_TYPES: usize = 128;
+
 /// Audio payload types that need no rtpmap (RFC 3551 6).
-fn static_payload(payload_type: &str) -> Option<&'static str> {
-    Some(match payload_type {
-        "0" => "PCMU/8000",
-        "3" => "GSM/8000",
-        "4" => "G723/8000",
-        "8" => "PCMA/8000",
-        "9" => "G722/8000",
-        "15" => "G728/8000",
-        "18" => "G729/8000",
-        _ => return None,
-    })
+const STATIC_PAYLOADS: &[(u8, &str)] = &[
+    (0, "PCMU/8000"),
+    (3, "GSM/8000"),
+    (4, "G723/8000"),
+    (8, "PCMA/8000"),
+    (9, "G722/8000"),
+    (15, "G728/8000"),
+    (18, "G729/8000"),
+];
+
+/// Payload type and value of an attribute that has the form `name` payload-type value.
+fn of_payload<'a>(attribute: &'a str, name: &str) -> Option<(u8, &'a str)> {
+    let (payload_type, value) = attribute.strip_prefix(name)?.split_once(' ')?;
+    Some((payload_type.parse().ok()?, value.trim()))
 }

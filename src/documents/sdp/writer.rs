@@ -42,7 +42,7 @@ impl Writer {
         self.line(format_args!("i=speech"));
         for codec in codecs {
             self.line(format_args!("a=rtpmap:{} {}", codec.payload_type, codec.map));
-            for (attribute, _) in medium.of_payload("fmtp:", codec.payload_type) {
+            for attribute in medium.format_parameters(codec.payload_type) {
                 self.line(format_args!("a={attribute}"));
             }
         }
