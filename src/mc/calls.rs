@@ -118,6 +118,13 @@ impl Open {
         Outcome { changes: outcome.changes, sends: outcome.sends, wait: None, log: outcome.log }
     }
 
+    /// Nothing is open.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        let calls = self.sessions.is_empty() && self.on_group.is_empty() && self.on_constituent.is_empty();
+        calls && self.setups.is_empty() && self.calling.is_empty() && self.relays.is_empty()
+    }
+
     fn take_setup(&mut self, id: ParticipationRef) -> Option<Setup> {
         let setup = self.setups.remove(&id)?;
         if let Setup::Originating(wait) = &setup

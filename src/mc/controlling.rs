@@ -320,3 +320,379 @@ fn chat(
     session.seat(view, caller.leg, initiator, caller.client, caller.port, out);
     session
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::mc::testing::*;
+    use crate::model::testing::*;
+    use crate::model::*;
+    use crate::procedure::*;
+    use std::time::Duration;
+
+    /// A request of alice's that comes straight to the controlling function, changed.
+    fn asked(change: impl FnOnce(&mut Invitation)) -> Invitation {
+        let mut invitation = Switchboard::from_elsewhere("alice", "fire");
+        change(&mut invitation);
+        invitation
+    }
+
+    fn required() -> Member {
+        Member { required: true, ..Member::default() }
+    }
+
+    #[test]
+    fn every_affiliated_member_but_the_caller_is_invited_and_the_caller_is_answered() {
+        let mut board = Switchboard::fire(|_| ());
+        let (alice, lines) = board.call("alice", "fire");
+        assert_eq!(lines, ["bob <- INVITE fire by alice", "carol <- INVITE fire by alice", "alice <- 200"]);
+        assert!(board.accept("bob").is_empty());
+        assert!(board.accept("carol").is_empty());
+        let call = board.the_call();
+        assert!(call.established && !call.orphaned);
+        assert_eq!(board.in_call(call.id), ["alice", "bob", "carol"]);
+        assert!(board.hang_up(alice).is_empty());
+        let bob = board.phone("bob");
+        assert_eq!(board.hang_up(bob), ["carol <- BYE"]);
+        board.assert_quiet();
+        let id = board.log[0].split(' ').nth(1).unwrap().to_owned();
+        assert_eq!(
+            board.log,
+            [
+                format!(
+                    "call {id} on sip:fire@one.example began: sip:alice@one.example asks 2 members; \
+                     call {id} established with 1 participants"
+                ),
+                format!("call {id} on sip:fire@one.example ended: too few participants"),
+            ]
+        );
+    }
+
+    // TS 24.379 10.1.1.4.1.1, 6.3.3.1.2.
+    #[test]
+    fn a_member_is_told_who_calls_and_for_which_group() {
+        let mut board =
+            Switchboard::fire_of(&[("bob", Member { priority: Some(7), ..Member::default() })], |group| {
+                group.max_participants = Some(9)
+            });
+        board.elsewhere.insert(user_id("bob"));
+        let (alice, lines) = board.call_from_elsewhere(
+            "alice",
+            asked(|invitation| {
+                invitation.answer_modes = vec![(AnswerModeHeader::PrivAnswer, "Auto".to_owned())];
+                invitation.resource_priority = Some("mcpttp.0".to_owned());
+                invitation.info.organisation = Some("fire brigade".to_owned());
+                invitation.info.kept.any_ext = vec!["<x xmlns='y'/>".to_owned()];
+                invitation.info.access_token = Some("secret".to_owned());
+            }),
+        );
+        assert_eq!(lines[0], "pf(bob) <- INVITE fire by alice");
+        let invitation = board.invited("pf(bob)");
+        let info = &invitation.info;
+        assert_eq!(info.session_type.as_deref(), Some("prearranged"));
+        assert_eq!(info.request_uri.as_deref(), Some("sip:bob@one.example"));
+        assert_eq!(info.calling_user.as_deref(), Some("sip:alice@one.example"));
+        assert_eq!(info.calling_group.as_deref(), Some("sip:fire@one.example"));
+        assert_eq!(info.organisation.as_deref(), Some("fire brigade"));
+        assert_eq!(info.kept.any_ext.len(), 1);
+        assert_eq!((&info.client_id, &info.access_token), (&None, &None), "the caller's own");
+        assert!(invitation.focus && invitation.service_requested);
+        assert_eq!(invitation.answer_modes, [(AnswerModeHeader::PrivAnswer, "Auto".to_owned())]);
+        assert_eq!(invitation.resource_priority.as_deref(), Some("mcpttp.0"));
+        assert_eq!((invitation.hops, invitation.session), (69, None));
+        let offer = invitation.offer.as_ref().unwrap().encode();
+        assert!(offer.contains("mc_priority=7") && offer.contains("c=IN IP4 127.0.0.1"), "{offer}");
+        let to = Party::Terminating { user: user_id("bob"), clients: vec![ClientId::from("b1")] };
+        assert_eq!(*board.party("pf(bob)"), to);
+        // The caller's answer names another port of the media function, and the session.
+        let acceptance = board.accepted(alice).clone();
+        let answer = acceptance.answer.unwrap();
+        assert!(answer.encode().contains("mc_implicit_request"), "a new session takes the floor request");
+        let port = |text: &str| text.split("m=audio ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+        assert_ne!(port(answer.encode()), port(offer));
+        let identity = format!("sip:mcptt-controlling@one.example;gr={}", board.the_call().id);
+        assert_eq!(acceptance.session, Some(identity));
+    }
+
+    // TS 24.379 10.1.1.4.2: a request that breaks every check gets the answer of the first; mended, that of the next.
+    #[test]
+    fn checks_come_in_the_order_of_the_clause() {
+        let mut board = Switchboard::fire(|_| ());
+        board.world.policy.regrouped_call = RegroupedCall::Reject;
+        board.world.policy.resource_priorities.emergency = Some("mcpttp.15".to_owned());
+        let mut document = group("fire", &["bob", "carol"]);
+        document.services = vec![Service::McVideo];
+        document.preconfigured_only = true;
+        document.disabled = true;
+        document.prearranged = false;
+        document.rules.initiate = Who::Nobody;
+        document.rules.emergency_call = Who::Nobody;
+        document.minimum_affiliated = Some(4);
+        board.put_group(document.clone());
+        board.world.apply(&regrouping(&temporary_group("joint", &["fire", "police"]))[1..]);
+        board.put_group(document.clone());
+        board.world.affiliate("alice", "a1", &["police"]);
+        let mut invitation = asked(|invitation| {
+            invitation.hops = 0;
+            invitation.focus = true;
+            invitation.info.encrypted = true;
+            invitation.info.calling_user = None;
+            invitation.info.request_uri = None;
+            invitation.info.emergency = Some(true);
+            invitation.service_requested = false;
+            invitation.offer = None;
+        });
+        let mut refused = |board: &mut Switchboard, invitation: &Invitation| {
+            let (caller, lines) = board.call_from_elsewhere("alice", invitation.clone());
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            board.assert_quiet();
+            let rejection = board.refused(caller);
+            (rejection.status, rejection.warnings.iter().find_map(|warning| warning.code))
+        };
+        assert_eq!(refused(&mut board, &invitation), (483, None));
+        invitation.hops = 1;
+        assert_eq!(refused(&mut board, &invitation), (403, None), "isfocus");
+        invitation.focus = false;
+        assert_eq!(refused(&mut board, &invitation), (403, Some(140)));
+        invitation.info.encrypted = false;
+        assert_eq!(refused(&mut board, &invitation), (400, None), "no calling user");
+        invitation.info.calling_user = Some("SIP:alice@ONE.example".to_owned());
+        assert_eq!(refused(&mut board, &invitation), (488, None), "no offer");
+        invitation.offer = Some(offer("EVS"));
+        assert_eq!(refused(&mut board, &invitation), (400, None), "no group");
+        invitation.info.request_uri = Some("sip:fire@one.example".to_owned());
+        assert_eq!(refused(&mut board, &invitation), (488, None), "step 2: no common codec");
+        invitation.offer = Some(offer("AMR-WB"));
+        assert_eq!(refused(&mut board, &invitation), (403, Some(101)), "step 3");
+        invitation.service_requested = true;
+        assert_eq!(refused(&mut board, &invitation), (404, Some(113)), "not a group of this service");
+        document.services.push(Service::Mcptt);
+        board.put_group(document.clone());
+        assert_eq!(refused(&mut board, &invitation), (403, Some(167)));
+        document.preconfigured_only = false;
+        board.put_group(document.clone());
+        assert_eq!(refused(&mut board, &invitation), (403, Some(115)));
+        document.disabled = false;
+        board.put_group(document.clone());
+        assert_eq!(refused(&mut board, &invitation), (403, Some(116)));
+        document.members = group("fire", &["alice", "bob", "carol"]).members;
+        board.put_group(document.clone());
+        assert_eq!(refused(&mut board, &invitation), (403, Some(148)), "members learn of the regrouping");
+        board.world.apply(&[Change::Remove(FactKey::Regrouped(Side::Mc, group_id("fire")))]);
+        assert_eq!(refused(&mut board, &invitation), (404, Some(118)));
+        document.prearranged = true;
+        board.put_group(document.clone());
+        assert_eq!(refused(&mut board, &invitation), (403, Some(119)));
+        document.rules.initiate = Who::Users(vec![user_id("alice")]);
+        board.put_group(document.clone());
+        assert_eq!(refused(&mut board, &invitation), (403, None), "steps 10 and 11");
+        invitation.info.emergency = None;
+        invitation.resource_priority = Some("q735.3, mcpttp.15".to_owned());
+        assert_eq!(refused(&mut board, &invitation), (403, None), "emergency by header only");
+        invitation.resource_priority = None;
+        assert_eq!(refused(&mut board, &invitation), (403, Some(120)), "step 14 a");
+        board.world.affiliate("alice", "a1", &["fire"]);
+        assert_eq!(refused(&mut board, &invitation), (480, Some(112)), "step 14 g i: three of four");
+        document.minimum_affiliated = Some(3);
+        board.put_group(document.clone());
+        board.world.media = MediaPorts::new(40_000, 40_000);
+        assert_eq!(refused(&mut board, &invitation), (500, None), "no media port");
+        board.world.media = MediaPorts::new(40_000, 40_999);
+        invitation.hops = 70;
+        let (_, lines) = board.call_from_elsewhere("alice", invitation);
+        assert_eq!(
+            lines,
+            ["pf(alice) <- 200", "bob <- INVITE fire by alice", "carol <- INVITE fire by alice"]
+        );
+    }
+
+    #[test]
+    fn a_session_type_that_does_not_fit_the_group_names_its_kind() {
+        for (prearranged, session_type, status, code) in [
+            (true, Some("chat"), 404, Some(117)),
+            (false, Some("prearranged"), 404, Some(118)),
+            (true, Some("adhoc"), 403, Some(100)),
+            (true, None, 400, None),
+        ] {
+            let mut board = Switchboard::fire(|group| group.prearranged = prearranged);
+            let invitation =
+                asked(|invitation| invitation.info.session_type = session_type.map(str::to_owned));
+            let (caller, _) = board.call_from_elsewhere("alice", invitation);
+            let rejection = board.refused(caller);
+            assert_eq!(rejection.status, status);
+            assert_eq!(rejection.warnings.iter().find_map(|warning| warning.code), code);
+        }
+    }
+
+    // TS 24.379 6.3.6: affiliation is per client.
+    #[test]
+    fn the_client_that_calls_must_be_affiliated_where_it_is_named() {
+        let mut board = Switchboard::fire(|_| ());
+        let other = asked(|invitation| invitation.info.client_id = Some("a2".to_owned()));
+        let (_, lines) = board.call_from_elsewhere("alice", other);
+        assert_eq!(lines, ["pf(alice) <- 403 120"]);
+        let unnamed = asked(|invitation| invitation.info.client_id = None);
+        let (_, lines) = board.call_from_elsewhere("alice", unnamed);
+        assert_eq!(lines[0], "pf(alice) <- 200");
+    }
+
+    #[test]
+    fn a_member_that_must_be_affiliated_and_is_not_prevents_the_call() {
+        let dave = Member { affiliation_required: true, ..Member::default() };
+        let mut board = Switchboard::fire_of(&[("dave", dave)], |_| ());
+        let (_, lines) = board.call("alice", "fire");
+        assert_eq!(lines, ["alice <- 480 112"]);
+        board.world.affiliate("dave", "d1", &["fire"]);
+        let (_, lines) = board.call("alice", "fire");
+        assert_eq!(lines.len(), 4);
+    }
+
+    // TS 24.379 6.3.5.5.
+    #[test]
+    fn required_members_are_invited_first_and_a_cut_list_is_told_with_122() {
+        let mut board = Switchboard::fire_of(&[("carol", required())], |group| {
+            group.max_participants = Some(2);
+        });
+        let (_, lines) = board.call("alice", "fire");
+        assert_eq!(lines, ["carol <- INVITE fire by alice"]);
+        assert_eq!(board.accept("carol"), ["alice <- 200 122"]);
+    }
+
+    #[test]
+    fn a_group_of_one_participant_at_most_invites_nobody() {
+        let mut board = Switchboard::fire(|group| group.max_participants = Some(1));
+        let (_, lines) = board.call("alice", "fire");
+        assert_eq!(lines, ["alice <- 200 122"]);
+    }
+
+    // TS 24.379 6.2.8.2.
+    #[test]
+    fn a_broadcast_is_told_to_members_and_ends_with_its_initiator() {
+        let mut board = Switchboard::fire(|_| ());
+        let mut invitation = Switchboard::invitation("alice", "fire");
+        invitation.info.broadcast = Some(true);
+        let (alice, lines) = board.call_with("alice", invitation);
+        assert_eq!(
+            lines,
+            [
+                "bob <- INVITE fire by alice broadcast",
+                "carol <- INVITE fire by alice broadcast",
+                "alice <- 200"
+            ]
+        );
+        board.accept("bob");
+        board.accept("carol");
+        assert!(board.the_call().broadcast);
+        assert_eq!(sorted(board.hang_up(alice)), ["bob <- BYE", "carol <- BYE"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn members_that_find_no_media_port_are_not_invited() {
+        let mut board = Switchboard::fire(|_| ());
+        board.world.media = MediaPorts::new(40_000, 40_003);
+        let (alice, lines) = board.call("alice", "fire");
+        assert_eq!(lines, ["bob <- INVITE fire by alice", "alice <- 200"]);
+        board.accept("bob");
+        assert_eq!(board.hang_up(alice), ["bob <- BYE"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn a_required_member_that_finds_no_media_port_counts_as_one_that_rejected() {
+        let mut board = Switchboard::fire_of(&[("carol", required())], |_| ());
+        board.world.media = MediaPorts::new(40_000, 40_001);
+        let (_, lines) = board.call("alice", "fire");
+        assert_eq!(lines, ["alice <- 500 112"]);
+        board.assert_quiet();
+    }
+
+    // Issue: procedure 5. TS 23.379 10.6.2.4.
+    #[test]
+    fn a_call_on_a_temporary_group_reaches_each_member_of_all_constituents_once() {
+        let mut board = Switchboard::joint(|_| ());
+        let (alice, lines) = board.call("alice", "joint");
+        assert_eq!(lines, ["bob <- INVITE joint by alice", "carol <- INVITE joint by alice", "alice <- 200"]);
+        board.accept("bob");
+        board.accept("carol");
+        let call = board.the_call();
+        assert_eq!(board.in_call(call.id), ["alice", "bob", "carol"]);
+        assert_eq!(call.members.len(), 3, "the snapshot holds the members of the constituents");
+        board.hang_up(alice);
+        let bob = board.phone("bob");
+        assert_eq!(board.hang_up(bob), ["carol <- BYE"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn a_caller_of_a_temporary_group_must_be_in_one_of_its_constituents() {
+        let mut board = Switchboard::joint(|_| ());
+        board.world.affiliate("dave", "d1", &["fire", "joint"]);
+        let (_, lines) = board.call("dave", "joint");
+        assert_eq!(lines, ["dave <- 403 116"]);
+    }
+
+    // TS 24.379 10.1.2.4.1.1.
+    #[test]
+    fn the_first_to_join_a_chat_group_is_answered_and_nobody_is_invited() {
+        let mut board = Switchboard::fire(|group| group.prearranged = false);
+        let chat = |user: &str| {
+            let mut invitation = Switchboard::invitation(user, "fire");
+            invitation.info.session_type = Some("chat".to_owned());
+            invitation
+        };
+        let (alice, lines) = board.call_with("alice", chat("alice"));
+        assert_eq!(lines, ["alice <- 200"]);
+        let call = board.the_call().clone();
+        assert_eq!((call.established, call.ends), (true, None), "TNG3 is not for chat");
+        let (bob, lines) = board.call_with("bob", chat("bob"));
+        assert_eq!(lines, ["bob <- 200 123"]);
+        assert_eq!(board.accepted(alice).answer.is_some(), board.accepted(bob).answer.is_some());
+        let joined = board.accepted(bob).answer.as_ref().unwrap().encode();
+        assert!(!joined.contains("mc_implicit_request"), "no floor with a join");
+        assert!(board.affiliate("dave", "d1", "fire").is_empty(), "nobody is invited");
+        assert_eq!(board.hang_up(alice), ["bob <- BYE"], "6.3.8.1");
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn a_chat_group_refuses_who_may_not_join_and_who_is_not_affiliated() {
+        let chat = |user: &str| {
+            let mut invitation = Switchboard::invitation(user, "fire");
+            invitation.info.session_type = Some("chat".to_owned());
+            invitation
+        };
+        let mut board = Switchboard::fire(|group| {
+            group.prearranged = false;
+            group.rules.join = Who::Users(vec![user_id("alice"), user_id("dave")]);
+        });
+        let (_, lines) = board.call_with("bob", chat("bob"));
+        assert_eq!(lines, ["bob <- 403 106"]);
+        let (_, lines) = board.call_with("dave", chat("dave"));
+        assert_eq!(lines, ["dave <- 403 120"]);
+        board.call_with("alice", chat("alice"));
+        let (_, lines) = board.call_with("bob", chat("bob"));
+        assert_eq!(lines, ["bob <- 403 106"]);
+    }
+
+    #[test]
+    fn a_new_call_on_the_group_of_an_ended_one_is_another_call() {
+        let mut board = Switchboard::fire(|_| ());
+        let (alice, _) = board.call("alice", "fire");
+        let first = board.the_call().id;
+        assert_eq!(sorted(board.hang_up(alice)), ["bob <- CANCEL", "carol <- CANCEL"]);
+        board.assert_quiet();
+        board.call("alice", "fire");
+        assert_ne!(board.the_call().id, first);
+    }
+
+    // TS 24.379 6.3.8.1, 6.3.3.5.1.
+    #[test]
+    fn tng3_ends_the_call_for_all() {
+        let mut board = Switchboard::fire(|group| group.maximum_duration = Some(Duration::from_secs(60)));
+        board.call("alice", "fire");
+        board.accept("bob");
+        assert!(board.wait(59).is_empty());
+        assert_eq!(sorted(board.wait(1)), ["alice <- BYE", "bob <- BYE", "carol <- CANCEL"]);
+        board.assert_quiet();
+    }
+}

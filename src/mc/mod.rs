@@ -17,4 +17,6 @@ mod restoring;
 mod session;
 pub mod status;
 mod terminating;
+#[cfg(test)]
+mod testing;
 mod upgrading;
