@@ -162,9 +162,10 @@ pub(super) fn refused(
         commencement.missing.remove(user);
         commencement.incomplete = true;
     }
-    let better = commencement.refusal.as_ref().is_none_or(|best| rank(rejection.status) < rank(best.status));
-    if better {
-        commencement.refusal = Some(presentable(rejection));
+    let rejection = presentable(rejection);
+    let best = commencement.refusal.as_ref();
+    if best.is_none_or(|best| rank(rejection.status) < rank(best.status)) {
+        commencement.refusal = Some(rejection);
     }
     look(view, session, out);
 }
@@ -261,8 +262,306 @@ fn presentable(rejection: Rejection) -> Rejection {
 fn rank(status: u16) -> u8 {
     match status {
         600.. => 0,
-        400..=499 => 1,
         500..=599 => 2,
-        _ => 3,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mc::testing::*;
+    use crate::model::testing::*;
+    use std::time::Duration;
+
+    fn required() -> Member {
+        Member { required: true, ..Member::default() }
+    }
+
+    /// Alice has called `fire`; bob and carol are asked, carol being required.
+    fn carol_required(change: impl FnOnce(&mut GroupDocument)) -> (Switchboard, Phone) {
+        let mut board = Switchboard::fire_of(&[("carol", required())], change);
+        let (alice, lines) = board.call("alice", "fire");
+        assert_eq!(lines, ["carol <- INVITE fire by alice", "bob <- INVITE fire by alice"]);
+        (board, alice)
+    }
+
+    fn proceed(group: &mut GroupDocument) {
+        group.on_acknowledgement_timeout = OnTimeout::Proceed;
+    }
+
+    #[test]
+    fn without_required_members_and_minimum_the_caller_is_answered_at_once() {
+        let mut board = Switchboard::fire(|_| ());
+        let (_, lines) = board.call("alice", "fire");
+        assert_eq!(lines.last().unwrap(), "alice <- 200");
+    }
+
+    #[test]
+    fn without_required_members_the_caller_waits_for_the_minimum() {
+        let mut board = Switchboard::fire(|group| group.minimum_to_start = 2);
+        let (_, lines) = board.call("alice", "fire");
+        assert_eq!(lines.len(), 2);
+        assert!(board.accept("bob").is_empty());
+        assert!(!board.the_call().established);
+        assert_eq!(board.accept("carol"), ["alice <- 200"]);
+        assert!(board.the_call().established);
+    }
+
+    #[test]
+    fn the_caller_waits_for_all_required_members_and_the_minimum() {
+        let (mut board, _) = carol_required(|group| group.minimum_to_start = 2);
+        assert!(board.accept("carol").is_empty());
+        assert_eq!(board.accept("bob"), ["alice <- 200"]);
+        assert!(board.wait(10).is_empty(), "TNG1 was stopped");
+
+        let (mut board, _) = carol_required(|_| ());
+        assert!(board.accept("bob").is_empty());
+        assert_eq!(board.accept("carol"), ["alice <- 200"]);
+    }
+
+    #[test]
+    fn tng1_takes_its_value_from_the_group_or_else_five_seconds() {
+        let (mut board, _) = carol_required(|_| ());
+        assert!(board.wait(4).is_empty());
+        assert_eq!(board.wait(1)[0], "alice <- 480 112");
+
+        let (mut board, _) =
+            carol_required(|group| group.acknowledgement_timeout = Some(Duration::from_secs(30)));
+        assert!(board.wait(29).is_empty());
+        assert_eq!(board.wait(1)[0], "alice <- 480 112");
+    }
+
+    #[test]
+    fn tng1_abandons_with_480_and_releases_everybody() {
+        let (mut board, alice) = carol_required(|_| ());
+        board.accept("bob");
+        assert_eq!(sorted(board.wait(5)), ["alice <- 480 112", "bob <- BYE", "carol <- CANCEL"]);
+        assert_eq!(board.refused(alice).warnings, [Warning::coded(112)]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn tng1_proceeds_with_111_and_the_required_member_may_still_come() {
+        let (mut board, _) = carol_required(proceed);
+        board.accept("bob");
+        assert_eq!(board.wait(5), ["alice <- 200 111"]);
+        assert!(board.accept("carol").is_empty());
+        assert_eq!(board.in_call(board.the_call().id), ["alice", "bob", "carol"]);
+    }
+
+    #[test]
+    fn tng1_proceeds_only_with_the_minimum() {
+        let (mut board, _) = carol_required(|group| {
+            proceed(group);
+            group.minimum_to_start = 1;
+        });
+        assert!(board.wait(5).is_empty(), "nobody is in yet");
+        assert_eq!(board.accept("bob"), ["alice <- 200 111"]);
+
+        // The late one may be the required member itself: it was not there in time.
+        let (mut board, _) = carol_required(|group| {
+            proceed(group);
+            group.minimum_to_start = 1;
+        });
+        board.wait(5);
+        assert_eq!(board.accept("carol"), ["alice <- 200 111"]);
+    }
+
+    #[test]
+    fn a_required_member_that_rejects_abandons_with_its_code_and_112() {
+        let (mut board, alice) = carol_required(|_| ());
+        board.accept("bob");
+        assert_eq!(sorted(board.reject("carol", 486)), ["alice <- 486 112", "bob <- BYE"]);
+        assert_eq!(board.refused(alice).retry_after, None);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn a_required_member_that_declined_keeps_its_own_warning_in_front() {
+        let (mut board, _) = carol_required(|_| ());
+        assert_eq!(board.reject("carol", 603)[0], "alice <- 480 110 112");
+    }
+
+    #[test]
+    fn a_required_member_that_rejects_leaves_a_call_that_proceeds_with_111() {
+        let (mut board, _) = carol_required(|group| {
+            proceed(group);
+            group.minimum_to_start = 1;
+        });
+        assert!(board.reject("carol", 486).is_empty(), "keeps going");
+        assert_eq!(board.accept("bob"), ["alice <- 200 111"]);
+    }
+
+    #[test]
+    fn an_optional_member_that_rejects_is_only_noted() {
+        let (mut board, _) = carol_required(|_| ());
+        assert!(board.reject("bob", 486).is_empty());
+        assert_eq!(board.accept("carol"), ["alice <- 200"]);
+    }
+
+    #[test]
+    fn when_every_member_rejected_the_best_refusal_goes_to_the_caller() {
+        for (bob, carol, best) in [
+            (486, 606, 606),
+            (606, 486, 606),
+            (503, 486, 486),
+            (480, 486, 480),
+            (302, 503, 480),
+            (503, 302, 480),
+        ] {
+            let mut board = Switchboard::fire(|group| group.minimum_to_start = 1);
+            let (alice, _) = board.call("alice", "fire");
+            assert!(board.reject("bob", bob).is_empty());
+            assert_eq!(board.reject("carol", carol), [format!("alice <- {best}")]);
+            assert!(board.refused(alice).contacts.is_empty());
+            board.assert_quiet();
+        }
+    }
+
+    #[test]
+    fn members_that_are_silent_or_away_count_as_rejecting() {
+        let mut board = Switchboard::fire(|group| group.minimum_to_start = 1);
+        board.away.insert(user_id("bob"));
+        board.call("alice", "fire");
+        assert_eq!(board.reject("carol", 408), ["alice <- 480"], "the first of the 4xx");
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn a_minimum_that_nobody_is_left_to_make_up_is_refused() {
+        let mut board = Switchboard::fire(|group| group.minimum_to_start = 2);
+        board.call("alice", "fire");
+        board.accept("bob");
+        assert_eq!(sorted(board.reject("carol", 486)), ["alice <- 486", "bob <- BYE"]);
+        board.assert_quiet();
+
+        let mut board = Switchboard::fire(|group| group.minimum_to_start = 3);
+        board.call("alice", "fire");
+        board.accept("bob");
+        assert_eq!(
+            sorted(board.accept("carol")),
+            ["alice <- 480 112", "bob <- BYE", "carol <- BYE"],
+            "all came, and it was not enough"
+        );
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn a_required_member_that_is_not_affiliated_is_waited_for() {
+        let mut board = Switchboard::fire_of(&[("dave", required())], |_| ());
+        let (_, lines) = board.call("alice", "fire");
+        assert_eq!(lines.len(), 2);
+        board.accept("bob");
+        board.accept("carol");
+        assert_eq!(board.affiliate("dave", "d1", "fire"), ["dave <- INVITE fire by alice"]);
+        assert_eq!(board.accept("dave"), ["alice <- 200"]);
+
+        let mut board = Switchboard::fire_of(&[("dave", required())], |_| ());
+        board.call("alice", "fire");
+        board.accept("bob");
+        assert_eq!(board.wait(5)[0], "alice <- 480 112");
+    }
+
+    #[test]
+    fn a_required_caller_is_there_already() {
+        let mut board = Switchboard::fire_of(&[("alice", required())], |_| ());
+        let (_, lines) = board.call("alice", "fire");
+        assert_eq!(lines.last().unwrap(), "alice <- 200");
+    }
+
+    #[test]
+    fn a_required_member_that_leaves_before_the_start_counts_as_one_that_rejected() {
+        let (mut board, _) = carol_required(|group| group.minimum_to_start = 2);
+        board.accept("carol");
+        let carol = board.phone("carol");
+        assert_eq!(sorted(board.hang_up(carol)), ["alice <- 480 112", "bob <- CANCEL"]);
+        board.assert_quiet();
+    }
+
+    // Race: CANCEL against acceptances.
+    #[test]
+    fn a_caller_that_cancels_leaves_nobody_behind() {
+        let (mut board, alice) = carol_required(|_| ());
+        board.accept("bob");
+        assert_eq!(sorted(board.cancel(alice)), ["bob <- BYE", "carol <- CANCEL"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn a_member_that_accepts_after_the_call_was_abandoned_is_released() {
+        let mut board = Switchboard::fire_of(&[("carol", required())], |_| ());
+        board.elsewhere.insert(user_id("carol"));
+        board.call("alice", "fire");
+        board.accept("bob");
+        let lines = board.wait(5);
+        assert!(lines.contains(&"pf(carol) <- CANCEL".to_owned()), "{lines:?}");
+        // Its 200 was on the way.
+        assert_eq!(board.accept("pf(carol)"), ["pf(carol) <- BYE"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn the_first_ringing_is_told_to_the_caller() {
+        let (mut board, _) = carol_required(|_| ());
+        assert_eq!(board.progress("bob", 180, false), ["alice <- 180"]);
+        assert!(board.progress("carol", 180, false).is_empty());
+        assert!(board.progress("carol", 183, false).is_empty());
+    }
+
+    #[test]
+    fn an_unconfirmed_183_answers_the_caller_if_media_are_buffered_and_tng1_is_not_running() {
+        for (buffers, needed, answered) in [(true, false, true), (false, false, false), (true, true, false)] {
+            let marks = [("carol", Member { required: needed, ..Member::default() })];
+            let mut board = Switchboard::fire_of(&marks, |group| group.minimum_to_start = 1);
+            board.world.policy.buffers_media = buffers;
+            let (alice, _) = board.call("alice", "fire");
+            let lines = board.progress("bob", 183, true);
+            if answered {
+                assert_eq!(lines, ["alice <- 200 unconfirmed"]);
+                assert!(board.accepted(alice).unconfirmed);
+                assert!(board.accept("bob").is_empty());
+            } else {
+                assert!(lines.is_empty());
+            }
+        }
+    }
+
+    // TS 24.379 6.3.3.2.3.2 step 7.
+    #[test]
+    fn warnings_of_members_follow_our_own_each_once_and_not_without_limit() {
+        let (mut board, alice) = carol_required(|group| {
+            proceed(group);
+            group.minimum_to_start = 2;
+        });
+        board.wait(5);
+        let many = (0..COLLECTED_WARNINGS as u64 + 1).map(|n| Warning::plain(format!("note {n}")));
+        let mut warnings = vec![Warning::coded(149), Warning::coded(149)];
+        warnings.extend(many);
+        board.accept_with("bob", warnings);
+        assert_eq!(board.accept_with("carol", vec![Warning::coded(149)]), ["alice <- 200 111 149"]);
+        let told = &board.accepted(alice).warnings;
+        assert_eq!(told.len(), 1 + COLLECTED_WARNINGS);
+        assert_eq!(told.last().unwrap().text, format!("note {}", COLLECTED_WARNINGS - 2));
+    }
+
+    #[test]
+    fn a_caller_whose_acknowledgement_never_came_leaves_the_call() {
+        let mut board = Switchboard::fire(|_| ());
+        let (alice, _) = board.call("alice", "fire");
+        board.accept("bob");
+        board.accept("carol");
+        assert!(board.lose(alice).is_empty());
+        assert_eq!(board.in_call(board.the_call().id), ["bob", "carol"]);
+    }
+
+    #[test]
+    fn a_second_expiry_of_tng1_changes_nothing() {
+        let (mut board, _) = carol_required(proceed);
+        board.accept("bob");
+        board.wait(5);
+        let id = board.the_call().id;
+        let outcome = crate::mc::calls::wake(&mut board.world.view(), &mut board.open, Wake::Tng1(id));
+        assert!(outcome.changes.is_empty() && outcome.sends.is_empty());
     }
 }

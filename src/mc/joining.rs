@@ -175,3 +175,302 @@ pub(super) fn late(view: &mut View<'_>, session: &mut Session, user: &UserId, ou
         super::session::note(out, format!("{user} not invited to call {}: no media port", session.call.id));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::mc::testing::*;
+    use crate::model::testing::*;
+    use crate::model::*;
+    use crate::procedure::*;
+
+    /// Alice's call on `fire`, with bob in it; carol is asked, dave is not affiliated.
+    fn running(change: impl FnOnce(&mut GroupDocument)) -> (Switchboard, Phone) {
+        let mut board = Switchboard::fire(change);
+        let (alice, _) = board.call("alice", "fire");
+        board.accept("bob");
+        (board, alice)
+    }
+
+    fn by_identity(user: &str, call: CallRef) -> Invitation {
+        Invitation { session: Some(call), ..Switchboard::invitation(user, "fire") }
+    }
+
+    #[test]
+    fn a_call_on_a_group_with_a_running_call_joins_it_and_invites_nobody() {
+        let (mut board, _) = running(|_| ());
+        board.reject("carol", 486);
+        let (carol, lines) = board.call("carol", "fire");
+        assert_eq!(lines, ["carol <- 200 123"]);
+        let call = board.the_call().id;
+        assert_eq!(board.in_call(call), ["alice", "bob", "carol"]);
+        let answer = board.accepted(carol).answer.as_ref().unwrap().encode();
+        assert!(answer.contains("mc_queueing") && !answer.contains("mc_implicit_request"), "{answer}");
+    }
+
+    // Race: a member calls the group while it is asked.
+    #[test]
+    fn a_member_that_comes_by_itself_is_not_asked_any_more() {
+        let (mut board, _) = running(|_| ());
+        let asked = board.phone("carol");
+        let (_, lines) = board.call("carol", "fire");
+        assert_eq!(lines, ["carol <- CANCEL", "carol <- 200 123"]);
+        // Its acceptance of the invitation was on the way.
+        let late = LegEvent::Accepted(Box::default());
+        assert_eq!(board.say(asked, late), ["carol <- BYE"]);
+        assert_eq!(board.in_call(board.the_call().id), ["alice", "bob", "carol"]);
+    }
+
+    #[test]
+    fn two_members_that_call_at_the_same_time_meet_in_one_call() {
+        let carol = Member { required: true, ..Member::default() };
+        let mut board = Switchboard::fire_of(&[("carol", carol)], |_| ());
+        board.call("alice", "fire");
+        let (_, lines) = board.call("carol", "fire");
+        assert_eq!(lines, ["carol <- CANCEL", "carol <- 200 123", "alice <- 200"]);
+    }
+
+    // TS 24.379 10.1.1.4.2 step 15: a, 6.3.5.3, d.
+    #[test]
+    fn a_join_is_refused_without_affiliation_without_the_rule_and_when_the_call_is_full() {
+        let (mut board, _) = running(|group| {
+            group.rules.join = Who::Users(["alice", "bob", "dave"].map(user_id).to_vec());
+            group.max_participants = Some(2);
+        });
+        let (_, lines) = board.call("dave", "fire");
+        assert_eq!(lines, ["dave <- 403 120"]);
+        let (_, lines) = board.call("carol", "fire");
+        assert_eq!(lines, ["carol <- 403 121"]);
+        board.world.affiliate("dave", "d1", &["fire"]);
+        let (_, lines) = board.call("dave", "fire");
+        assert_eq!(lines, ["dave <- 486 122"]);
+        let (_, lines) = board.call("erin", "fire");
+        assert_eq!(lines, ["erin <- 403 116"]);
+        assert_eq!(board.world.media.in_use(), 2);
+    }
+
+    #[test]
+    fn a_member_that_accepts_when_the_call_is_full_is_released() {
+        let mut board = Switchboard::fire(|group| group.max_participants = Some(3));
+        board.call("alice", "fire");
+        board.world.affiliate("dave", "d1", &["fire"]);
+        board.call("dave", "fire");
+        assert!(board.accept("bob").is_empty());
+        assert_eq!(board.accept("carol"), ["carol <- BYE"]);
+        assert_eq!(board.in_call(board.the_call().id), ["alice", "bob", "dave"]);
+    }
+
+    #[test]
+    fn a_client_that_calls_again_takes_the_place_of_its_lost_session() {
+        let (mut board, _) = running(|group| group.max_participants = Some(2));
+        let (_, lines) = board.call("alice", "fire");
+        assert_eq!(lines, ["alice <- BYE", "alice <- 200 123"]);
+        assert_eq!(board.in_call(board.the_call().id), ["alice", "bob"]);
+        assert_eq!(board.world.model.participations_of("sip:alice@one.example").count(), 1);
+    }
+
+    #[test]
+    fn another_client_of_a_participant_joins_beside_it() {
+        let (mut board, _) = running(|_| ());
+        board.world.affiliate("alice", "a2", &["fire"]);
+        let mut invitation = Switchboard::invitation("alice", "fire");
+        invitation.info.client_id = Some("a2".to_owned());
+        let (_, lines) = board.call_with("alice", invitation);
+        assert_eq!(lines, ["alice <- 200 123"]);
+        assert_eq!(board.in_call(board.the_call().id), ["alice", "alice", "bob"]);
+    }
+
+    #[test]
+    fn a_join_without_common_codec_or_media_port_changes_nothing() {
+        let (mut board, _) = running(|_| ());
+        let call = board.the_call().id;
+        let invitation = Invitation { offer: Some(offer("EVS")), ..Switchboard::invitation("carol", "fire") };
+        let (_, lines) = board.call_with("carol", invitation);
+        assert_eq!(lines, ["carol <- 488"]);
+        while board.world.media.take().is_some() {}
+        let (_, lines) = board.call("carol", "fire");
+        assert_eq!(lines, ["carol <- 500"]);
+        assert_eq!(board.in_call(call), ["alice", "bob"]);
+    }
+
+    // TS 24.379 10.1.1.4.5.
+    #[test]
+    fn a_participant_that_left_comes_back_by_the_session_identity() {
+        let (mut board, _) = running(|_| ());
+        board.accept("carol");
+        let call = board.the_call().id;
+        let carol = board.phone("carol");
+        board.hang_up(carol);
+        assert_eq!(board.in_call(call), ["alice", "bob"]);
+        let (_, lines) = board.call_with("carol", by_identity("carol", call));
+        assert_eq!(lines, ["carol <- 200 123"]);
+        assert_eq!(board.in_call(call), ["alice", "bob", "carol"]);
+        assert_eq!(board.world.model.participants(call).count(), 3, "one record for each user");
+    }
+
+    #[test]
+    fn a_rejoin_checks_what_the_clause_checks() {
+        let (mut board, _) = running(|group| {
+            group.rules.join = Who::Users(["alice", "bob", "dave"].map(user_id).to_vec());
+            group.max_participants = Some(2);
+        });
+        let call = board.the_call().id;
+        let (_, lines) = board.call_with("carol", by_identity("carol", CallRef(4711)));
+        assert_eq!(lines, ["carol <- 404 137"]);
+        let mut other_group = by_identity("carol", call);
+        other_group.info.request_uri = Some("sip:police@one.example".to_owned());
+        let (_, lines) = board.call_with("carol", other_group);
+        assert_eq!(lines, ["carol <- 404 137"]);
+        let mut no_service = by_identity("carol", call);
+        no_service.service_requested = false;
+        let (_, lines) = board.call_with("carol", no_service);
+        assert_eq!(lines, ["carol <- 403 101"]);
+        let (_, lines) = board.call_with("erin", by_identity("erin", call));
+        assert_eq!(lines, ["erin <- 403 116"]);
+        let (_, lines) = board.call_with("carol", by_identity("carol", call));
+        assert_eq!(lines, ["carol <- 403 121"], "step 6");
+        let (_, lines) = board.call_with("dave", by_identity("dave", call));
+        assert_eq!(lines, ["dave <- 403 120"], "step 8");
+        board.world.affiliate("dave", "d1", &["fire"]);
+        let (_, lines) = board.call_with("dave", by_identity("dave", call));
+        assert_eq!(lines, ["dave <- 486 122"], "step 10");
+    }
+
+    #[test]
+    fn a_rejoin_need_not_name_the_group() {
+        let (mut board, _) = running(|_| ());
+        board.reject("carol", 486);
+        let mut invitation = by_identity("carol", board.the_call().id);
+        invitation.info.request_uri = None;
+        let (_, lines) = board.call_with("carol", invitation.clone());
+        assert_eq!(lines, ["carol <- 200 123"]);
+        invitation.session = Some(CallRef(4711));
+        let (_, lines) = board.call_with("carol", invitation);
+        assert_eq!(lines, ["carol <- 404 137"]);
+    }
+
+    // TS 24.379 10.1.1.4.6.
+    #[test]
+    fn a_member_that_is_newly_affiliated_is_invited_into_the_running_call() {
+        let (mut board, _) = running(|_| ());
+        assert_eq!(board.affiliate("dave", "d1", "fire"), ["dave <- INVITE fire by alice"]);
+        assert!(board.affiliate("dave", "d2", "fire").is_empty(), "asked already");
+        assert!(board.accept("dave").is_empty());
+        assert_eq!(board.in_call(board.the_call().id), ["alice", "bob", "dave"]);
+        assert!(board.affiliate("dave", "d3", "fire").is_empty(), "in already");
+        assert!(board.affiliate("erin", "e1", "fire").is_empty(), "not a member");
+    }
+
+    #[test]
+    fn a_caller_that_waits_is_not_invited_by_its_own_affiliation() {
+        let mut board = Switchboard::fire(|group| group.minimum_to_start = 1);
+        board.call("alice", "fire");
+        assert!(board.affiliate("alice", "a2", "fire").is_empty());
+    }
+
+    #[test]
+    fn late_entry_spares_those_who_declined_but_not_those_who_were_away() {
+        let (mut board, _) = running(|_| ());
+        board.reject("carol", 603);
+        assert!(board.affiliate("carol", "c1", "fire").is_empty());
+        board.away.insert(user_id("dave"));
+        assert!(board.affiliate("dave", "d1", "fire").is_empty());
+        board.away.clear();
+        assert_eq!(board.affiliate("dave", "d1", "fire"), ["dave <- INVITE fire by alice"]);
+    }
+
+    #[test]
+    fn late_entry_keeps_to_the_most_participants() {
+        let mut board = Switchboard::fire(|group| group.max_participants = Some(3));
+        board.call("alice", "fire");
+        board.accept("bob");
+        assert!(board.affiliate("dave", "d1", "fire").is_empty(), "carol is asked, that makes three");
+        board.reject("carol", 486);
+        assert_eq!(board.affiliate("dave", "d1", "fire"), ["dave <- INVITE fire by alice"]);
+    }
+
+    #[test]
+    fn late_entry_without_a_media_port_is_left_to_the_next_affiliation() {
+        let (mut board, _) = running(|_| ());
+        let mut taken = Vec::new();
+        while let Some(port) = board.world.media.take() {
+            taken.push(port);
+        }
+        assert!(board.affiliate("dave", "d1", "fire").is_empty());
+        assert!(board.log.last().unwrap().contains("no media port"));
+        board.world.media.give_back(taken[0]);
+        assert_eq!(board.affiliate("dave", "d1", "fire"), ["dave <- INVITE fire by alice"]);
+    }
+
+    #[test]
+    fn an_affiliation_to_a_constituent_brings_a_member_into_the_call_of_the_temporary_group() {
+        let mut board = Switchboard::joint(|_| ());
+        board.world.affiliate("carol", "c1", &[]);
+        board.call("alice", "joint");
+        board.accept("bob");
+        assert_eq!(board.affiliate("carol", "c1", "police"), ["carol <- INVITE joint by alice"]);
+        board.accept("carol");
+        assert_eq!(board.in_call(board.the_call().id), ["alice", "bob", "carol"]);
+    }
+
+    // TS 23.280 10.2.4.2a step 5.
+    #[test]
+    fn a_call_that_outlives_its_group_takes_back_its_own_and_nobody_else() {
+        let mut board = Switchboard::joint(|_| ());
+        board.call("alice", "joint");
+        board.accept("bob");
+        board.reject("carol", 486);
+        let call = board.the_call().id;
+        board.tear_down();
+        assert!(board.the_call().orphaned);
+
+        // A new call on the group that is gone.
+        let (_, lines) = board.call("carol", "joint");
+        assert_eq!(lines, ["carol <- 404 113"]);
+        // Late entry, through a constituent or not.
+        assert!(board.affiliate("carol", "c1", "police").is_empty());
+        // Rejoin.
+        let rejoin =
+            |user: &str| Invitation { session: Some(call), ..Switchboard::invitation(user, "joint") };
+        let (_, lines) = board.call_with("carol", rejoin("carol"));
+        assert_eq!(lines, ["carol <- 403 121"]);
+        let bob = board.phone("bob");
+        board.affiliate("dave", "d1", "fire");
+        assert_eq!(board.in_call(call), ["alice", "bob"]);
+        // Bob comes back, although nobody is affiliated to the group any more.
+        let (_, lines) = board.call_with("bob", rejoin("bob"));
+        assert_eq!(lines, ["bob <- BYE", "bob <- 200 123"]);
+        assert_ne!(board.phone("bob"), bob);
+        assert!(board.the_call().orphaned, "the record keeps the mark");
+        // A constituent is an ordinary group again, with a call of its own.
+        let (_, lines) = board.call("carol", "police");
+        assert_eq!(lines, ["bob <- INVITE police by carol", "carol <- 200"]);
+    }
+
+    #[test]
+    fn a_call_that_is_being_set_up_when_its_group_goes_is_orphaned_too() {
+        let mut board = Switchboard::joint(|group| group.minimum_to_start = 2);
+        board.call("alice", "joint");
+        board.tear_down();
+        board.accept("bob");
+        assert_eq!(board.accept("carol"), ["alice <- 200"]);
+        assert!(board.the_call().orphaned);
+    }
+
+    #[test]
+    fn a_new_temporary_group_of_the_same_identity_has_a_call_of_its_own() {
+        let mut board = Switchboard::joint(|_| ());
+        board.call("alice", "joint");
+        board.accept("bob");
+        let old = board.the_call().id;
+        board.tear_down();
+        board.world.apply(&regrouping(&temporary_group("joint", &["fire", "police"])));
+        let (carol, lines) = board.call("carol", "joint");
+        assert_eq!(lines.last().unwrap(), "carol <- 200", "no 123");
+        let new = board.world.model.calls().find(|call| call.id != old).unwrap().id;
+        assert_eq!(board.in_call(old), ["alice", "bob"]);
+        assert_eq!(board.in_call(new), ["carol"]);
+        board.hang_up(carol);
+        assert!(board.world.model.call(new).is_none());
+        assert!(board.world.model.call(old).is_some());
+    }
+}

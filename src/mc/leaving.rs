@@ -122,3 +122,197 @@ fn enough_affiliated(model: &Model, session: &Session) -> bool {
     }
     seen.len() as u64 >= u64::from(minimum)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::mc::testing::*;
+    use crate::model::testing::*;
+    use crate::model::*;
+    use crate::procedure::*;
+
+    /// A call of alice, bob and carol on `fire`.
+    fn three() -> (Switchboard, Phone) {
+        three_in(|_| ())
+    }
+
+    fn three_in(change: impl FnOnce(&mut GroupDocument)) -> (Switchboard, Phone) {
+        let mut board = Switchboard::fire(change);
+        let (alice, _) = board.call("alice", "fire");
+        board.accept("bob");
+        board.accept("carol");
+        (board, alice)
+    }
+
+    // TS 24.379 6.3.3.2.4.
+    #[test]
+    fn a_participant_that_leaves_ends_nothing_while_two_are_left() {
+        let (mut board, alice) = three();
+        assert!(board.hang_up(alice).is_empty());
+        let call = board.the_call().id;
+        assert_eq!(board.in_call(call), ["bob", "carol"]);
+        assert_eq!(board.world.media.in_use(), 2);
+        let alice = board.world.model.participants(call).find(|one| one.left).unwrap();
+        assert_eq!((alice.user.clone(), alice.turns), (user_id("alice"), 2));
+    }
+
+    #[test]
+    fn the_last_participant_is_released() {
+        let (mut board, alice) = three();
+        board.hang_up(alice);
+        let bob = board.phone("bob");
+        assert_eq!(board.lose(bob), ["carol <- BYE"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn one_participant_waits_while_somebody_is_asked() {
+        let mut board = Switchboard::fire(|_| ());
+        board.call("alice", "fire");
+        assert!(board.reject("bob", 486).is_empty());
+        assert_eq!(board.reject("carol", 486), ["alice <- BYE"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn with_nobody_in_the_call_nobody_is_asked_any_more() {
+        let mut board = Switchboard::fire(|_| ());
+        let (alice, _) = board.call("alice", "fire");
+        assert_eq!(sorted(board.hang_up(alice)), ["bob <- CANCEL", "carol <- CANCEL"]);
+        board.assert_quiet();
+    }
+
+    // Race: release against acceptance.
+    #[test]
+    fn a_member_that_accepts_when_the_call_has_ended_is_released() {
+        let mut board = Switchboard::fire(|_| ());
+        board.elsewhere.insert(user_id("bob"));
+        let (alice, _) = board.call("alice", "fire");
+        board.hang_up(alice);
+        assert_eq!(board.accept("pf(bob)"), ["pf(bob) <- BYE"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn a_release_heard_twice_changes_nothing_the_second_time() {
+        let (mut board, alice) = three();
+        board.hang_up(alice);
+        assert!(board.hang_up(alice).is_empty());
+        assert_eq!(board.in_call(board.the_call().id), ["bob", "carol"]);
+    }
+
+    // TS 24.379 10.1.1.4.4.3.
+    #[test]
+    fn a_participant_whose_client_loses_its_affiliation_is_removed() {
+        let (mut board, _) = three();
+        assert_eq!(board.deaffiliate("bob", "b1", "fire", &[]), ["bob <- BYE"]);
+        assert_eq!(board.in_call(board.the_call().id), ["alice", "carol"]);
+        assert_eq!(board.deaffiliate("alice", "a1", "fire", &[]), ["alice <- BYE", "carol <- BYE"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn another_client_of_a_participant_may_lose_its_affiliation() {
+        let (mut board, _) = three();
+        board.world.affiliate("bob", "b2", &["fire"]);
+        assert!(board.deaffiliate("bob", "b2", "fire", &[]).is_empty());
+        assert_eq!(board.in_call(board.the_call().id), ["alice", "bob", "carol"]);
+    }
+
+    #[test]
+    fn a_member_without_affiliation_is_not_asked_any_more() {
+        let mut board = Switchboard::fire(|_| ());
+        board.call("alice", "fire");
+        board.accept("bob");
+        assert_eq!(board.deaffiliate("carol", "c1", "fire", &[]), ["carol <- CANCEL"]);
+        assert_eq!(board.world.media.in_use(), 2);
+    }
+
+    #[test]
+    fn a_required_member_without_affiliation_abandons_the_set_up() {
+        let carol = Member { required: true, ..Member::default() };
+        let mut board = Switchboard::fire_of(&[("carol", carol)], |_| ());
+        board.call("alice", "fire");
+        let lines = board.deaffiliate("carol", "c1", "fire", &[]);
+        assert_eq!(sorted(lines), ["alice <- 403 120 112", "bob <- CANCEL", "carol <- CANCEL"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn a_participant_stays_in_the_call_of_a_temporary_group_through_another_constituent() {
+        let mut board = Switchboard::joint(|_| ());
+        board.call("alice", "joint");
+        board.accept("bob");
+        board.accept("carol");
+        assert!(board.deaffiliate("bob", "b1", "fire", &["police"]).is_empty());
+        assert_eq!(board.deaffiliate("bob", "b1", "police", &[]), ["bob <- BYE"]);
+    }
+
+    // TS 23.280 10.2.4.2a step 5.
+    #[test]
+    fn nobody_loses_a_call_whose_group_was_torn_down() {
+        let mut board = Switchboard::joint(|_| ());
+        let (alice, _) = board.call("alice", "joint");
+        board.accept("bob");
+        board.accept("carol");
+        board.tear_down();
+        assert!(board.deaffiliate("bob", "b1", "joint", &[]).is_empty());
+        assert!(board.deaffiliate("carol", "c1", "police", &[]).is_empty());
+        let call = board.the_call().id;
+        assert_eq!(board.in_call(call), ["alice", "bob", "carol"]);
+        // It ends by itself.
+        board.hang_up(alice);
+        let bob = board.phone("bob");
+        assert_eq!(board.hang_up(bob), ["carol <- BYE"]);
+        board.assert_quiet();
+    }
+
+    // TS 24.379 6.3.8.1.
+    #[test]
+    fn fewer_affiliated_members_than_the_minimum_end_the_call() {
+        let (mut board, _) = three_in(|group| group.minimum_affiliated = Some(3));
+        board.world.affiliate("erin", "e1", &["fire"]);
+        board.world.affiliate("dave", "d1", &["fire"]);
+        assert!(board.deaffiliate("dave", "d1", "fire", &[]).is_empty(), "three are left");
+        let lines = board.deaffiliate("bob", "b1", "fire", &[]);
+        assert_eq!(sorted(lines), ["alice <- BYE", "bob <- BYE", "carol <- BYE"], "erin is no member");
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn the_initiator_of_a_broadcast_takes_the_call_along_whatever_the_others_do() {
+        let mut board = Switchboard::fire(|_| ());
+        let mut invitation = Switchboard::invitation("alice", "fire");
+        invitation.info.broadcast = Some(true);
+        let (alice, _) = board.call_with("alice", invitation);
+        board.accept("bob");
+        board.accept("carol");
+        board.affiliate("dave", "d1", "fire");
+        board.accept("dave");
+        let bob = board.phone("bob");
+        assert!(board.hang_up(bob).is_empty());
+        assert_eq!(sorted(board.hang_up(alice)), ["carol <- BYE", "dave <- BYE"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn tng3_of_a_call_in_set_up_refuses_the_caller() {
+        let mut board = Switchboard::fire(|group| {
+            group.minimum_to_start = 2;
+            group.maximum_duration = Some(std::time::Duration::from_secs(3));
+        });
+        board.call("alice", "fire");
+        let lines = board.wait(3);
+        assert_eq!(sorted(lines), ["alice <- 480 112", "bob <- CANCEL", "carol <- CANCEL"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn a_timer_of_a_call_that_is_over_or_not_due_does_nothing() {
+        let (mut board, _) = three();
+        let id = board.the_call().id;
+        for wake in [Wake::Tng3(id), Wake::Tng1(id), Wake::Tng3(CallRef(1)), Wake::Tng1(CallRef(1))] {
+            let outcome = crate::mc::calls::wake(&mut board.world.view(), &mut board.open, wake);
+            assert!(outcome.changes.is_empty() && outcome.sends.is_empty());
+        }
+    }
+}

@@ -242,3 +242,226 @@ impl AwaitControlling {
         Outcome::end(Vec::new(), vec![Send::Call(refuse)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::documents::McInfo;
+    use crate::mc::testing::*;
+    use crate::model::testing::*;
+    use crate::model::*;
+    use crate::procedure::*;
+
+    /// Our participating function, with the controlling function elsewhere.
+    fn board() -> Switchboard {
+        let mut board = Switchboard::fire(|_| ());
+        board.controlling_elsewhere = true;
+        board
+    }
+
+    // TS 24.379 6.3.2.1.3.
+    #[test]
+    fn the_controlling_function_is_told_who_calls() {
+        let mut board = board();
+        let mut invitation = Switchboard::invitation("alice", "fire");
+        invitation.info.calling_user = Some("sip:mallory@one.example".to_owned());
+        invitation.info.calling_group = Some("sip:police@one.example".to_owned());
+        invitation.info.access_token = Some("secret".to_owned());
+        invitation.info.kept.foreign = vec!["<x xmlns='y'/>".to_owned()];
+        invitation.answer_modes = vec![(AnswerModeHeader::Answer, "Auto".to_owned())];
+        invitation.resource_priority = Some("mcpttp.0".to_owned());
+        invitation.focus = true;
+        let (_, lines) = board.call_with("alice", invitation.clone());
+        assert_eq!(lines, ["cf <- INVITE fire by alice"]);
+        let sent = board.invited("cf");
+        let info = McInfo {
+            calling_user: Some("sip:alice@one.example".to_owned()),
+            calling_group: None,
+            access_token: None,
+            ..invitation.info
+        };
+        assert_eq!(sent.info, info);
+        assert!(sent.answer_modes.is_empty() && !sent.focus);
+        assert_eq!(sent.offer, invitation.offer);
+        assert_eq!((sent.hops, sent.resource_priority.as_deref()), (69, Some("mcpttp.0")));
+        assert_eq!(*board.party("cf"), Party::Controlling { group: group_id("fire") });
+    }
+
+    #[test]
+    fn the_client_of_the_registration_is_named_where_the_body_does_not() {
+        let mut board = board();
+        let mut invitation = Switchboard::invitation("alice", "fire");
+        invitation.info.client_id = None;
+        let role = crate::mc::calls::Incoming::Originating {
+            user: user_id("alice"),
+            client: Some(ClientId::from("a7")),
+        };
+        let incoming =
+            crate::mc::calls::incoming(&mut board.world.view(), &mut board.open, LegId(1), role, invitation);
+        match &incoming.unwrap().1.sends[..] {
+            [Send::Call(CallSend::Invite { invitation, .. })] => {
+                assert_eq!(invitation.info.client_id.as_deref(), Some("a7"));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    // TS 24.379 10.1.1.3.1.1 steps 2 to 7: mended one by one.
+    #[test]
+    fn checks_come_in_the_order_of_the_clause() {
+        let mut board = board();
+        board.world.policy.domain = "two.example".to_owned();
+        board.world.model = Model::provisioned(
+            [user_with("alice", |profile| {
+                profile.allow_prearranged_call = false;
+                profile.allow_chat_call = false;
+                profile.max_calls_n6 = Some(0);
+            })],
+            [],
+        );
+        let mut invitation = Switchboard::invitation("alice", "fire");
+        invitation.hops = 0;
+        invitation.info.encrypted = true;
+        invitation.info.request_uri = Some("no URI".to_owned());
+        invitation.info.session_type = None;
+        invitation.offer = None;
+        let refused = |board: &mut Switchboard, user: &str, invitation: &Invitation| {
+            let (caller, _) = board.call_with(user, invitation.clone());
+            board.assert_quiet();
+            let rejection = board.refused(caller);
+            (rejection.status, rejection.warnings.iter().find_map(|warning| warning.code))
+        };
+        assert_eq!(refused(&mut board, "nobody", &invitation), (483, None));
+        invitation.hops = 70;
+        assert_eq!(refused(&mut board, "nobody", &invitation), (404, Some(141)), "step 2");
+        assert_eq!(refused(&mut board, "alice", &invitation), (403, Some(140)), "step 3");
+        invitation.info.encrypted = false;
+        assert_eq!(refused(&mut board, "alice", &invitation), (400, None), "no session-type");
+        invitation.info.session_type = Some("private".to_owned());
+        assert_eq!(refused(&mut board, "alice", &invitation), (403, Some(100)));
+        invitation.info.session_type = Some("chat".to_owned());
+        assert_eq!(refused(&mut board, "alice", &invitation), (403, Some(108)), "step 4");
+        invitation.info.session_type = Some("prearranged".to_owned());
+        assert_eq!(refused(&mut board, "alice", &invitation), (403, Some(109)), "step 4");
+        let limited = user_with("alice", |profile| profile.max_calls_n6 = Some(0));
+        board.world.model = Model::provisioned([limited], []);
+        assert_eq!(refused(&mut board, "alice", &invitation), (400, None), "no group");
+        invitation.info.request_uri = Some("sip:fire@one.example".to_owned());
+        assert_eq!(refused(&mut board, "alice", &invitation), (486, Some(103)), "step 5");
+        board.world.model = Model::provisioned([user("alice")], []);
+        assert_eq!(refused(&mut board, "alice", &invitation), (488, None), "step 6: no offer");
+        invitation.offer = Some(offer("EVS"));
+        assert_eq!(refused(&mut board, "alice", &invitation), (488, None), "step 6: no common codec");
+        invitation.offer = Some(offer("AMR-WB"));
+        assert_eq!(refused(&mut board, "alice", &invitation), (404, Some(142)), "step 7");
+        board.world.policy.domain = "one.example".to_owned();
+        let (_, lines) = board.call_with("alice", invitation);
+        assert_eq!(lines, ["cf <- INVITE fire by alice"], "the controlling function knows that it is gone");
+    }
+
+    // Step 5.
+    #[test]
+    fn n6_counts_calls_in_progress_and_in_set_up() {
+        let members = ["alice", "bob"];
+        let users = [user_with("alice", |profile| profile.max_calls_n6 = Some(2)), user("bob")];
+        let mut board =
+            Switchboard::new(users, ["fire", "police", "harbour"].map(|name| group(name, &members)));
+        board.world.affiliate("alice", "a1", &["fire", "police", "harbour"]);
+        board.world.affiliate("bob", "b1", &["fire", "police", "harbour"]);
+        board.call("alice", "fire");
+        board.controlling_elsewhere = true;
+        let (second, lines) = board.call("alice", "police");
+        assert_eq!(lines, ["cf <- INVITE police by alice"]);
+        let (_, lines) = board.call("alice", "harbour");
+        assert_eq!(lines, ["alice <- 486 103"]);
+        // A client that calls its own group again is not counted twice.
+        board.cancel(second);
+        board.controlling_elsewhere = false;
+        board.call("alice", "police");
+        board.controlling_elsewhere = true;
+        let (_, lines) = board.call("alice", "police");
+        assert_eq!(lines, ["cf <- INVITE police by alice"]);
+        // NOTE 3: an emergency passes.
+        let mut emergency = Switchboard::invitation("alice", "harbour");
+        emergency.info.emergency = Some(true);
+        let (_, lines) = board.call_with("alice", emergency);
+        assert_eq!(lines, ["cf <- INVITE harbour by alice emergency"]);
+    }
+
+    // TS 24.379 6.3.2.1.5.2.
+    #[test]
+    fn provisional_answers_and_the_acceptance_go_to_the_client() {
+        let mut board = board();
+        let (alice, _) = board.call("alice", "fire");
+        assert_eq!(board.progress("cf", 180, false), ["alice <- 180"]);
+        assert_eq!(board.progress("cf", 183, true), ["alice <- 183 unconfirmed"]);
+        assert_eq!(board.world.model.participations().count(), 0, "nothing to remember yet");
+        let cf = board.phone("cf");
+        let acceptance = Acceptance {
+            answer: Some(offer("AMR-WB")),
+            info: Some(McInfo { emergency: Some(true), ..McInfo::default() }),
+            warnings: vec![Warning::coded(111), Warning::plain("more")],
+            session: Some("sip:groups@two.example;gr=5".to_owned()),
+            unconfirmed: true,
+            client: None,
+        };
+        let lines = board.say(cf, LegEvent::Accepted(Box::new(acceptance.clone())));
+        assert_eq!(lines, ["alice <- 200 111 unconfirmed emergency"]);
+        let participation = board.world.model.participations().next().unwrap();
+        assert_eq!(participation.session, acceptance.session, "for the conference package");
+        assert_eq!(participation.client, Some(ClientId::from("a1")));
+        let told = board.accepted(alice);
+        let own = format!("sip:mcptt-participating@one.example;gr={}", participation.id);
+        assert_eq!(told.session, Some(own), "each function has its own session identity");
+        assert_eq!((&told.answer, &told.warnings), (&acceptance.answer, &acceptance.warnings));
+    }
+
+    #[test]
+    fn a_refusal_goes_to_the_client_as_it_is() {
+        let mut board = board();
+        let (alice, _) = board.call("alice", "fire");
+        let refusal: Rejection = Refusal::PriorityNotAllowed { emergency: true }.into();
+        assert_eq!(board.reject_with("cf", refusal), ["alice <- 403 no-emergency no-alert"]);
+        assert_eq!(board.refused(alice).status, 403);
+        board.call("alice", "fire");
+        let busy = Rejection {
+            retry_after: Some(7),
+            warnings: vec![Warning::coded(122)],
+            ..Rejection { status: 486, ..Rejection::default() }
+        };
+        assert_eq!(board.reject_with("cf", busy), ["alice <- 486 122"]);
+        // Silence is 408.
+        board.call("alice", "fire");
+        assert_eq!(board.reject("cf", 408), ["alice <- 408"]);
+        board.call("alice", "fire");
+        let cf = board.phone("cf");
+        assert_eq!(board.lose(cf), ["alice <- 500"]);
+        board.assert_quiet();
+    }
+
+    // Race: CANCEL against the acceptance.
+    #[test]
+    fn a_call_that_was_given_up_is_cancelled_and_a_late_acceptance_released() {
+        let mut board = board();
+        let (alice, _) = board.call("alice", "fire");
+        assert_eq!(board.cancel(alice), ["cf <- CANCEL"]);
+        assert_eq!(board.accept("cf"), ["cf <- BYE"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn words_out_of_season_are_answered_and_change_nothing() {
+        let mut board = board();
+        let (alice, _) = board.call("alice", "fire");
+        assert_eq!(board.offer(alice, None, None), ["alice <- re 481"]);
+        assert!(board.say(alice, LegEvent::Confirmed).is_empty());
+        assert!(
+            board
+                .say(
+                    alice,
+                    LegEvent::Progress(Progress { status: 180, unconfirmed: false, warnings: Vec::new() })
+                )
+                .is_empty()
+        );
+        assert_eq!(board.accept("cf"), ["alice <- 200"], "still waiting");
+    }
+}

@@ -146,3 +146,192 @@ impl AwaitClient {
         Outcome::end(Vec::new(), vec![Send::Call(refuse)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::mc::testing::*;
+    use crate::model::testing::*;
+    use crate::model::*;
+    use crate::procedure::*;
+
+    fn board(mode: AnswerMode) -> Switchboard {
+        let bob = user_with("bob", |profile| profile.answer_mode = mode);
+        let mut board = Switchboard::new([bob], [group("fire", &["bob"])]);
+        board.world.affiliate("bob", "b1", &["fire"]);
+        board
+    }
+
+    /// What a controlling function elsewhere sends for bob.
+    fn invitation() -> Invitation {
+        let mut invitation = Switchboard::from_elsewhere("alice", "fire");
+        invitation.info.calling_group = invitation.info.request_uri.take();
+        invitation.info.request_uri = Some("sip:bob@one.example".to_owned());
+        invitation.info.client_id = None;
+        invitation.focus = true;
+        invitation
+    }
+
+    #[test]
+    fn the_client_is_invited_in_the_commencement_mode_of_its_user() {
+        for (mode, word) in [(AnswerMode::Automatic, "Auto"), (AnswerMode::Manual, "Manual")] {
+            let mut board = board(mode);
+            let mut given = invitation();
+            given.resource_priority = Some("mcpttp.0".to_owned());
+            given.answer_modes = vec![
+                (AnswerModeHeader::Answer, "other".to_owned()),
+                (AnswerModeHeader::PrivAnswer, "Auto".to_owned()),
+            ];
+            let (_, lines) = board.invite_from_elsewhere(given.clone());
+            assert_eq!(lines, ["bob <- INVITE fire by alice"]);
+            let sent = board.invited("bob");
+            let modes = [(AnswerModeHeader::Answer, word), (AnswerModeHeader::PrivAnswer, "Auto")];
+            assert_eq!(sent.answer_modes, modes.map(|(header, mode)| (header, mode.to_owned())));
+            assert_eq!((&sent.info, &sent.offer), (&given.info, &given.offer), "bodies as received");
+            assert!(sent.focus);
+            assert_eq!((sent.hops, &sent.resource_priority), (69, &given.resource_priority));
+        }
+    }
+
+    #[test]
+    fn only_clients_that_are_affiliated_to_the_group_ring() {
+        let mut board = board(AnswerMode::Automatic);
+        board.world.affiliate("bob", "b2", &[]);
+        board.invite_from_elsewhere(invitation());
+        let clients = |names: &[&str]| Party::Client {
+            user: user_id("bob"),
+            clients: names.iter().map(|name| ClientId::from(*name)).collect(),
+        };
+        assert_eq!(*board.party("bob"), clients(&["b1"]));
+        board.world.affiliate("bob", "b2", &["fire"]);
+        board.invite_from_elsewhere(invitation());
+        assert_eq!(*board.party("bob"), clients(&["b1", "b2"]));
+        // A group of another system: the controlling function knows its affiliations.
+        let mut far = invitation();
+        far.info.calling_group = Some("sip:ems@two.example".to_owned());
+        board.invite_from_elsewhere(far);
+        assert_eq!(*board.party("bob"), clients(&[]));
+    }
+
+    // TS 24.379 10.1.1.3.2.
+    #[test]
+    fn checks_come_in_the_order_of_the_clause() {
+        let mut board = board(AnswerMode::Automatic);
+        let mut given = invitation();
+        given.hops = 0;
+        given.focus = false;
+        given.info.encrypted = true;
+        given.info.request_uri = None;
+        given.info.calling_group = None;
+        let refused = |board: &mut Switchboard, invitation: &Invitation| {
+            let (caller, _) = board.invite_from_elsewhere(invitation.clone());
+            board.assert_quiet();
+            let rejection = board.refused(caller);
+            (rejection.status, rejection.warnings.iter().find_map(|warning| warning.code))
+        };
+        assert_eq!(refused(&mut board, &given), (483, None));
+        given.hops = 70;
+        assert_eq!(refused(&mut board, &given), (403, Some(104)), "step 2");
+        given.focus = true;
+        assert_eq!(refused(&mut board, &given), (403, Some(140)));
+        given.info.encrypted = false;
+        assert_eq!(refused(&mut board, &given), (400, None), "no user");
+        given.info.request_uri = Some("sip:nobody@one.example".to_owned());
+        assert_eq!(refused(&mut board, &given), (400, None), "no group");
+        given.info.calling_group = Some("sip:fire@one.example".to_owned());
+        assert_eq!(refused(&mut board, &given), (404, Some(141)), "not a user of ours");
+    }
+
+    #[test]
+    fn answers_of_the_client_go_to_the_controlling_function() {
+        let mut board = board(AnswerMode::Manual);
+        let (cf, _) = board.invite_from_elsewhere(invitation());
+        assert_eq!(board.progress("bob", 180, false), ["cf <- 180"]);
+        assert_eq!(board.accept_with("bob", vec![Warning::coded(149)]), ["cf <- 200 149"]);
+        let participation = board.world.model.participations().next().unwrap();
+        assert_eq!(participation.role, ParticipationRole::Terminating);
+        assert_eq!((&participation.user, &participation.group), (&user_id("bob"), &group_id("fire")));
+        assert_eq!(participation.client, Some(ClientId::from("b1")));
+        let acceptance = board.accepted(cf);
+        let own = format!("sip:mcptt-participating@one.example;gr={}", participation.id);
+        assert_eq!((&acceptance.session, acceptance.answer.is_some()), (&Some(own), true));
+        assert_eq!(acceptance.client, Some(ClientId::from("b1")));
+        // Either side ends it.
+        assert_eq!(board.hang_up(cf), ["bob <- BYE"]);
+        board.assert_quiet();
+        let (_, _) = board.invite_from_elsewhere(invitation());
+        board.accept("bob");
+        let bob = board.phone("bob");
+        assert_eq!(board.hang_up(bob), ["cf <- BYE"]);
+        board.assert_quiet();
+    }
+
+    // TS 24.379 6.3.2.2.6.
+    #[test]
+    fn a_user_that_says_no_is_480_and_110() {
+        for (mode, rings, status, line) in [
+            (AnswerMode::Manual, true, 603, "cf <- 480 110"),
+            (AnswerMode::Manual, true, 486, "cf <- 480 110"),
+            (AnswerMode::Manual, true, 480, "cf <- 480 110"),
+            (AnswerMode::Automatic, false, 603, "cf <- 480 110"),
+            // Nobody was asked.
+            (AnswerMode::Manual, false, 480, "cf <- 480"),
+            (AnswerMode::Automatic, true, 486, "cf <- 486"),
+            // Not the user's word.
+            (AnswerMode::Manual, true, 408, "cf <- 408"),
+            (AnswerMode::Manual, true, 488, "cf <- 488"),
+        ] {
+            let mut board = board(mode);
+            board.invite_from_elsewhere(invitation());
+            if rings {
+                board.progress("bob", 180, false);
+            }
+            assert_eq!(board.reject("bob", status), [line], "{mode:?} {rings} {status}");
+            board.assert_quiet();
+        }
+    }
+
+    #[test]
+    fn a_warning_of_the_client_is_kept() {
+        let mut board = board(AnswerMode::Manual);
+        board.invite_from_elsewhere(invitation());
+        board.progress("bob", 180, false);
+        let rejection = Rejection {
+            status: 480,
+            warnings: vec![Warning::coded(110), Warning::plain("in a meeting")],
+            ..Rejection::default()
+        };
+        let cf = board.phone("cf");
+        board.reject_with("bob", rejection.clone());
+        assert_eq!(board.refused(cf).warnings, rejection.warnings);
+    }
+
+    #[test]
+    fn a_user_without_client_is_480_and_nothing_else() {
+        let mut board = board(AnswerMode::Manual);
+        board.away.insert(user_id("bob"));
+        let (_, lines) = board.invite_from_elsewhere(invitation());
+        assert_eq!(lines, ["cf <- 480"]);
+        board.assert_quiet();
+    }
+
+    // Race: CANCEL against the acceptance.
+    #[test]
+    fn an_invitation_that_was_given_up_is_cancelled_and_a_late_acceptance_released() {
+        let mut board = board(AnswerMode::Automatic);
+        let (cf, _) = board.invite_from_elsewhere(invitation());
+        assert_eq!(board.cancel(cf), ["bob <- CANCEL"]);
+        assert_eq!(board.accept("bob"), ["bob <- BYE"]);
+        board.assert_quiet();
+    }
+
+    #[test]
+    fn words_out_of_season_are_answered_and_change_nothing() {
+        let mut board = board(AnswerMode::Automatic);
+        let (cf, _) = board.invite_from_elsewhere(invitation());
+        assert_eq!(board.offer(cf, None, None), ["cf <- re 481"]);
+        assert!(board.say(cf, LegEvent::Confirmed).is_empty());
+        let bob = board.phone("bob");
+        assert_eq!(board.lose(bob), ["cf <- 480"]);
+        board.assert_quiet();
+    }
+}

@@ -215,3 +215,268 @@ fn examine(
     let media = media_leg(view, &session.call.group, session.members(), &seat.user, leg, seat.port, false);
     offer.answer(&media).map(Some).map_err(|why| Refusal::MediaNotAcceptable { why })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mc::testing::*;
+    use crate::model::testing::*;
+
+    fn emergency() -> McInfo {
+        McInfo { emergency: Some(true), alert: Some(true), ..McInfo::default() }
+    }
+
+    fn imminent_peril() -> McInfo {
+        McInfo { imminent_peril: Some(true), ..McInfo::default() }
+    }
+
+    /// A call of alice, bob and carol on `fire`.
+    fn three_in(change: impl FnOnce(&mut GroupDocument)) -> (Switchboard, Phone) {
+        let mut board = Switchboard::fire(change);
+        let (alice, _) = board.call("alice", "fire");
+        board.accept("bob");
+        board.accept("carol");
+        (board, alice)
+    }
+
+    fn port(description: &SessionDescription) -> String {
+        description.encode().split("m=audio ").nth(1).unwrap().split(' ').next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn an_emergency_call_is_told_to_members_with_its_priority() {
+        let mut board = Switchboard::fire(|_| ());
+        board.world.policy.resource_priorities.emergency = Some("mcpttp.15".to_owned());
+        let mut invitation = Switchboard::invitation("alice", "fire");
+        invitation.info.emergency = Some(true);
+        let (_, lines) = board.call_with("alice", invitation);
+        assert_eq!(
+            lines,
+            [
+                "bob <- INVITE fire by alice emergency no-alert",
+                "carol <- INVITE fire by alice emergency no-alert",
+                "alice <- 200 emergency no-alert",
+            ]
+        );
+        assert_eq!(board.invited("bob").resource_priority.as_deref(), Some("mcpttp.15"));
+        assert_eq!(board.the_call().priority, CallPriority::Emergency);
+        // Late entry is told as well.
+        assert_eq!(
+            board.affiliate("dave", "d1", "fire"),
+            ["dave <- INVITE fire by alice emergency no-alert"]
+        );
+    }
+
+    // TS 24.379 6.3.3.1.14.
+    #[test]
+    fn a_call_without_the_permission_is_403_with_what_is_refused() {
+        let mut board = Switchboard::fire(|group| {
+            group.rules.emergency_call = Who::Users(vec![user_id("bob")]);
+            group.rules.imminent_peril_call = Who::Nobody;
+        });
+        for (info, answer) in [
+            (emergency(), "alice <- 403 no-emergency no-alert"),
+            (imminent_peril(), "alice <- 403 no-imminent-peril"),
+        ] {
+            let mut invitation = Switchboard::invitation("alice", "fire");
+            invitation.info.emergency = info.emergency;
+            invitation.info.imminent_peril = info.imminent_peril;
+            let (_, lines) = board.call_with("alice", invitation);
+            assert_eq!(lines, [answer]);
+        }
+        // An explicit "no" needs no permission.
+        let mut invitation = Switchboard::invitation("alice", "fire");
+        invitation.info.emergency = Some(false);
+        let (_, lines) = board.call_with("alice", invitation);
+        assert_eq!(lines.last().unwrap(), "alice <- 200");
+    }
+
+    // TS 24.379 10.1.1.4.7, 6.3.3.1.6.
+    #[test]
+    fn an_upgrade_is_answered_and_told_to_the_others() {
+        let (mut board, alice) = three_in(|_| ());
+        let lines = board.offer(alice, None, Some(emergency()));
+        assert_eq!(
+            sorted(lines),
+            [
+                "alice <- re 200 emergency alert",
+                "bob <- re-INVITE emergency alert",
+                "carol <- re-INVITE emergency alert",
+            ]
+        );
+        assert_eq!(board.the_call().priority, CallPriority::Emergency);
+        let bob = board.phone("bob");
+        assert!(board.accept_offer(bob).is_empty());
+        // The same once more changes nothing.
+        assert_eq!(board.offer(alice, None, Some(emergency())), ["alice <- re 200 emergency alert"]);
+    }
+
+    // TS 24.379 6.3.3.1.15.
+    #[test]
+    fn the_end_of_an_emergency_names_both_indications() {
+        let (mut board, alice) = three_in(|_| ());
+        board.offer(alice, None, Some(emergency()));
+        for name in ["bob", "carol"] {
+            let phone = board.phone(name);
+            board.accept_offer(phone);
+        }
+        let over = McInfo { emergency: Some(false), ..McInfo::default() };
+        assert_eq!(
+            sorted(board.offer(alice, None, Some(over))),
+            [
+                "alice <- re 200",
+                "bob <- re-INVITE no-emergency no-imminent-peril",
+                "carol <- re-INVITE no-emergency no-imminent-peril",
+            ]
+        );
+        assert_eq!(board.the_call().priority, CallPriority::Normal);
+    }
+
+    #[test]
+    fn an_upgrade_without_permission_leaves_the_call_as_it_is() {
+        let (mut board, alice) = three_in(|group| {
+            group.rules.emergency_call = Who::Users(vec![user_id("bob")]);
+        });
+        let lines = board.offer(alice, Some("AMR-WB"), Some(emergency()));
+        assert_eq!(lines, ["alice <- re 403 no-emergency no-alert"]);
+        assert_eq!(board.the_call().priority, CallPriority::Normal);
+        // Nor may she end the emergency of another.
+        let bob = board.phone("bob");
+        board.offer(bob, None, Some(emergency()));
+        board.accept_offer(alice);
+        let over = McInfo { emergency: Some(false), ..McInfo::default() };
+        assert_eq!(board.offer(alice, None, Some(over)), ["alice <- re 403 no-emergency no-alert"]);
+        assert_eq!(board.the_call().priority, CallPriority::Emergency);
+    }
+
+    // TS 24.379 6.2.8.1: emergency beats imminent peril.
+    #[test]
+    fn imminent_peril_in_an_emergency_leaves_the_emergency() {
+        let (mut board, alice) = three_in(|_| ());
+        board.offer(alice, None, Some(emergency()));
+        let bob = board.phone("bob");
+        board.accept_offer(bob);
+        assert_eq!(board.offer(bob, None, Some(imminent_peril())), ["bob <- re 200 emergency alert"]);
+        // The other way round it is an upgrade.
+        let (mut board, alice) = three_in(|_| ());
+        assert_eq!(board.offer(alice, None, Some(imminent_peril())).len(), 3);
+        for name in ["bob", "carol"] {
+            let phone = board.phone(name);
+            board.accept_offer(phone);
+        }
+        assert_eq!(board.offer(alice, None, Some(emergency())).len(), 3);
+        // And the end of imminent peril means nothing in it.
+        let over = McInfo { imminent_peril: Some(false), ..McInfo::default() };
+        assert_eq!(board.offer(alice, None, Some(over)), ["alice <- re 200 emergency alert"]);
+    }
+
+    #[test]
+    fn a_change_while_a_re_invite_is_under_way_is_told_by_the_next_one() {
+        let (mut board, alice) = three_in(|_| ());
+        board.offer(alice, None, Some(imminent_peril()));
+        let bob = board.phone("bob");
+        let carol = board.phone("carol");
+        assert_eq!(board.accept_offer(carol), Vec::<String>::new());
+        let lines = board.offer(alice, None, Some(emergency()));
+        assert_eq!(sorted(lines), ["alice <- re 200 emergency alert", "carol <- re-INVITE emergency alert"]);
+        assert_eq!(board.reject_offer(bob, 500), ["bob <- re-INVITE emergency alert"]);
+        assert!(board.accept_offer(bob).is_empty());
+    }
+
+    // TS 24.379 10.1.1.4.2 step 15 g.
+    #[test]
+    fn a_join_can_raise_the_call_to_an_emergency() {
+        let mut board = Switchboard::fire(|_| ());
+        board.call("alice", "fire");
+        board.accept("bob");
+        let mut invitation = Switchboard::invitation("carol", "fire");
+        invitation.info.emergency = Some(true);
+        let (_, lines) = board.call_with("carol", invitation);
+        assert_eq!(
+            sorted(lines),
+            [
+                "alice <- re-INVITE emergency no-alert",
+                "bob <- re-INVITE emergency no-alert",
+                "carol <- 200 123 emergency no-alert",
+                "carol <- CANCEL",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_join_of_an_emergency_shows_it_and_may_claim_its_priority() {
+        let mut board =
+            Switchboard::fire(|group| group.rules.emergency_call = Who::Users(vec![user_id("alice")]));
+        board.world.policy.resource_priorities = ResourcePriorities {
+            emergency: Some("mcpttp.15".to_owned()),
+            imminent_peril: Some("mcpttp.8".to_owned()),
+            normal: Some("mcpttp.0".to_owned()),
+        };
+        let with = |value: &str| Invitation {
+            resource_priority: Some(value.to_owned()),
+            ..Switchboard::invitation("bob", "fire")
+        };
+        let mut call = Switchboard::invitation("alice", "fire");
+        call.info.imminent_peril = Some(true);
+        board.call_with("alice", call);
+        let (_, lines) = board.call_with("bob", with("MCPTTP.15"));
+        assert_eq!(lines, ["bob <- 403"], "more than the call is");
+        let (_, lines) = board.call_with("bob", with("mcpttp.8"));
+        assert_eq!(lines.last().unwrap(), "bob <- 200 123 imminent-peril");
+        let mut raised = with("mcpttp.15");
+        raised.info.emergency = Some(true);
+        let (_, lines) = board.call_with("bob", raised);
+        assert_eq!(lines, ["bob <- 403 no-emergency no-alert"], "and no join either");
+    }
+
+    // TS 24.379 10.1.1.4.7: media.
+    #[test]
+    fn a_media_change_is_answered_from_the_same_ports() {
+        let (mut board, alice) = three_in(|_| ());
+        let before = board.accepted(alice).answer.clone().unwrap();
+        board.wait(1);
+        assert_eq!(board.offer(alice, Some("AMR-WB"), None), ["alice <- re 200"]);
+        let after = board.offer_answer(alice).as_ref().unwrap().answer.clone().unwrap();
+        assert_eq!(port(&after), port(&before));
+        assert_ne!(after.encode(), before.encode(), "the version of o= rises");
+        assert!(!after.encode().contains("mc_implicit_request"), "TS 24.380 14.5");
+        assert_eq!(board.offer(alice, Some("EVS"), None), ["alice <- re 488"]);
+        assert_eq!(board.in_call(board.the_call().id).len(), 3);
+    }
+
+    #[test]
+    fn an_encrypted_body_is_refused_inside_the_session_too() {
+        let (mut board, alice) = three_in(|_| ());
+        let info = McInfo { encrypted: true, ..McInfo::default() };
+        assert_eq!(board.offer(alice, None, Some(info)), ["alice <- re 403 140"]);
+    }
+
+    // TS 23.280 10.2.4.2a step 5: requests in the session are served from the snapshot.
+    #[test]
+    fn a_call_that_outlived_its_group_can_still_become_an_emergency() {
+        let mut board = Switchboard::joint(|_| ());
+        let (alice, _) = board.call("alice", "joint");
+        board.accept("bob");
+        board.accept("carol");
+        board.tear_down();
+        assert_eq!(board.offer(alice, Some("AMR-WB"), Some(emergency())).len(), 3);
+        let call = board.the_call();
+        assert_eq!((call.priority, call.orphaned), (CallPriority::Emergency, true));
+    }
+
+    #[test]
+    fn resource_priority_follows_the_state_of_the_call_where_it_is_configured() {
+        let mut policy = crate::procedure::testing::policy();
+        let mut board = three_in(|_| ()).0;
+        board.wait(0);
+        let mut call = board.the_call().clone();
+        call.resource_priority = Some("mcpttq.3".to_owned());
+        assert_eq!(resource_priority(&policy, &call).as_deref(), Some("mcpttq.3"));
+        policy.resource_priorities.normal = Some("mcpttp.0".to_owned());
+        assert_eq!(resource_priority(&policy, &call).as_deref(), Some("mcpttp.0"));
+        call.priority = CallPriority::ImminentPeril;
+        assert_eq!(resource_priority(&policy, &call).as_deref(), Some("mcpttq.3"));
+        policy.resource_priorities.imminent_peril = Some("mcpttp.8".to_owned());
+        assert_eq!(resource_priority(&policy, &call).as_deref(), Some("mcpttp.8"));
+    }
+}
