@@ -96,3 +96,209 @@ pub fn document(model: &Model, call: CallRef) -> Option<ConferenceInfo> {
         deleted: false,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mc::testing::*;
+    use crate::model::testing::*;
+
+    /// A call of alice and bob on `fire`; carol is asked.
+    fn running(change: impl FnOnce(&mut GroupDocument)) -> (Switchboard, CallRef) {
+        let mut board = Switchboard::fire(change);
+        board.call("alice", "fire");
+        board.accept("bob");
+        let call = board.the_call().id;
+        (board, call)
+    }
+
+    fn session_of(board: &Switchboard, user: &str) -> Which {
+        let user = user_id(user);
+        Which::Participation(board.world.model.participations_of(user.as_str()).next().unwrap().id)
+    }
+
+    fn asks_for(group: &str) -> McInfo {
+        McInfo { request_uri: Some(group_id(group).to_string()), ..McInfo::default() }
+    }
+
+    fn subscribe(
+        board: &mut Switchboard,
+        user: &str,
+        target: Which,
+        group: &str,
+    ) -> Result<CallRef, Refusal> {
+        super::subscribe(&board.world.view(), &user_id(user), target, Some(&asks_for(group)))
+    }
+
+    #[test]
+    fn participants_watch_their_call_by_the_session_identity_they_were_given() {
+        let (mut board, call) = running(|_| ());
+        for user in ["alice", "bob"] {
+            let target = session_of(&board, user);
+            assert_eq!(subscribe(&mut board, user, target, "fire"), Ok(call));
+        }
+        assert_eq!(subscribe(&mut board, "alice", Which::Call(call), "fire"), Ok(call));
+        let target = session_of(&board, "alice");
+        let without_body = super::subscribe(&board.world.view(), &user_id("alice"), target, None);
+        assert_eq!(without_body, Ok(call));
+    }
+
+    // TS 24.379 10.1.3.3, 10.1.3.4.1.
+    #[test]
+    fn a_session_that_does_not_exist_or_belongs_to_another_is_137() {
+        let (mut board, call) = running(|_| ());
+        let of_alice = session_of(&board, "alice");
+        for (user, target, group) in [
+            ("alice", Which::Participation(ParticipationRef(1)), "fire"),
+            ("bob", of_alice, "fire"),
+            ("alice", of_alice, "police"),
+            ("alice", Which::Call(CallRef(1)), "fire"),
+            ("alice", Which::Call(call), "police"),
+        ] {
+            assert_eq!(subscribe(&mut board, user, target, group), Err(Refusal::NoSuchCall));
+        }
+    }
+
+    #[test]
+    fn whoever_is_not_in_the_call_and_whoever_the_group_does_not_let_is_138() {
+        let (mut board, call) = running(|group| {
+            group.rules.conference_state = Who::Users(["alice", "carol"].map(user_id).to_vec());
+        });
+        for user in ["bob", "carol", "dave", "erin"] {
+            let refused = subscribe(&mut board, user, Which::Call(call), "fire");
+            assert_eq!(refused, Err(Refusal::NoConferenceState), "{user}");
+        }
+        let target = session_of(&board, "bob");
+        assert_eq!(subscribe(&mut board, "bob", target, "fire"), Err(Refusal::NoConferenceState));
+        let target = session_of(&board, "alice");
+        assert_eq!(subscribe(&mut board, "alice", target, "fire"), Ok(call));
+    }
+
+    #[test]
+    fn a_broadcast_is_105() {
+        let mut board = Switchboard::fire(|_| ());
+        let mut invitation = Switchboard::invitation("alice", "fire");
+        invitation.info.broadcast = Some(true);
+        board.call_with("alice", invitation);
+        let target = session_of(&board, "alice");
+        assert_eq!(subscribe(&mut board, "alice", target, "fire"), Err(Refusal::Broadcast));
+    }
+
+    #[test]
+    fn a_call_that_outlived_its_group_is_watched_from_its_snapshot() {
+        let mut board = Switchboard::joint(|_| ());
+        board.call("alice", "joint");
+        board.accept("bob");
+        board.tear_down();
+        let (target, call) = (session_of(&board, "bob"), board.the_call().id);
+        assert_eq!(subscribe(&mut board, "bob", target, "joint"), Ok(call));
+    }
+
+    #[test]
+    fn a_session_whose_controlling_function_is_elsewhere_has_no_call_here() {
+        let mut board = Switchboard::fire(|_| ());
+        board.controlling_elsewhere = true;
+        board.call("alice", "fire");
+        board.accept("cf");
+        let target = session_of(&board, "alice");
+        assert_eq!(subscribe(&mut board, "alice", target, "fire"), Err(Refusal::NoSuchCall));
+    }
+
+    // TS 24.379 6.3.3.4; RFC 4575 5.1: the version rises with every document that differs.
+    #[test]
+    fn the_roster_names_who_is_in_and_who_was_and_its_version_always_rises() {
+        let (mut board, call) = running(|_| ());
+        let roster = |board: &Switchboard| {
+            let document = document(&board.world.model, call).unwrap();
+            assert_eq!(document.entity, "sip:fire@one.example");
+            assert!(!document.deleted);
+            let users: Vec<_> = document
+                .users
+                .iter()
+                .map(|(user, status)| {
+                    let sign = if *status == EndpointStatus::Connected { '+' } else { '-' };
+                    format!("{sign}{}", short(user))
+                })
+                .collect();
+            (document.version, users.join(" "))
+        };
+        let mut seen = vec![roster(&board)];
+        assert_eq!(seen[0].1, "+alice +bob");
+        board.accept("carol");
+        seen.push(roster(&board));
+        assert_eq!(seen[1].1, "+alice +bob +carol");
+        let bob = board.phone("bob");
+        board.hang_up(bob);
+        seen.push(roster(&board));
+        assert_eq!(seen[2].1, "+alice -bob +carol");
+        let (bob, _) = board.call("bob", "fire");
+        seen.push(roster(&board));
+        assert_eq!(seen[3].1, "+alice +bob +carol");
+        board.hang_up(bob);
+        seen.push(roster(&board));
+        board.call("bob", "fire");
+        seen.push(roster(&board));
+        // A second client of bob's comes and goes.
+        board.world.affiliate("bob", "b2", &["fire"]);
+        let mut invitation = Switchboard::invitation("bob", "fire");
+        invitation.info.client_id = Some("b2".to_owned());
+        let (second, _) = board.call_with("bob", invitation.clone());
+        seen.push(roster(&board));
+        board.hang_up(second);
+        seen.push(roster(&board));
+        assert_eq!(seen[7].1, "+alice +bob +carol");
+        let first = board.deaffiliate("bob", "b1", "fire", &[]);
+        assert_eq!(first, ["bob <- BYE"]);
+        seen.push(roster(&board));
+        assert_eq!(seen[8].1, "+alice -bob +carol");
+        board.call_with("bob", invitation);
+        seen.push(roster(&board));
+        for pair in seen.windows(2) {
+            assert!(pair[0].0 < pair[1].0, "{seen:?}");
+        }
+        assert_eq!(board.world.model.participants(call).count(), 3, "one record for each user");
+    }
+
+    #[test]
+    fn a_call_that_is_over_has_no_roster() {
+        let (mut board, call) = running(|_| ());
+        board.reject("carol", 486);
+        let bob = board.phone("bob");
+        board.hang_up(bob);
+        assert_eq!(document(&board.world.model, call), None);
+    }
+
+    #[test]
+    fn watchers_are_told_once_for_what_one_event_changed() {
+        let (mut board, call) = running(|_| ());
+        let rosters = |outcome: &Outcome<Over>| {
+            let told = |send: &&Send| matches!(send, Send::Roster { call: one } if *one == call);
+            outcome.sends.iter().filter(told).count()
+        };
+        // Alice calls again: her old session goes, the new one comes.
+        let leg = LegId(1);
+        let invitation = Switchboard::from_elsewhere("alice", "fire");
+        let role = crate::mc::calls::Incoming::Controlling { from: None };
+        let incoming =
+            crate::mc::calls::incoming(&mut board.world.view(), &mut board.open, leg, role, invitation);
+        assert_eq!(rosters(&incoming.unwrap().1), 1);
+    }
+
+    #[test]
+    fn the_last_word_to_watchers_is_the_end() {
+        let (mut board, call) = running(|_| ());
+        board.reject("carol", 486);
+        let bob = board.world.model.participants(call).find(|one| one.user == user_id("bob")).unwrap().leg;
+        let outcome = crate::mc::calls::hear(
+            &mut board.world.view(),
+            &mut board.open,
+            LegOwner::Call(call),
+            bob,
+            LegEvent::Released { reason: None },
+        );
+        assert!(!outcome.sends.iter().any(|send| matches!(send, Send::Roster { .. })));
+        assert!(
+            outcome.sends.iter().any(|send| matches!(send, Send::RosterEnds { call: one } if *one == call))
+        );
+    }
+}
