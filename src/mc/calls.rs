@@ -118,6 +118,15 @@ impl Open {
         Outcome { changes: outcome.changes, sends: outcome.sends, wait: None, log: outcome.log }
     }
 
+    /// Media ports that calls hold.
+    #[cfg(test)]
+    pub(super) fn ports(&self) -> usize {
+        let of = |session: &Session| {
+            session.seats.len() + session.asked.len() + usize::from(session.commencement.is_some())
+        };
+        self.sessions.values().map(of).sum()
+    }
+
     /// Nothing is open.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
@@ -256,7 +265,7 @@ fn call_hears(
             | LegEvent::Cancelled
             | LegEvent::Refused(_) => leaving::left(view, session, leg, out),
             LegEvent::Offered { offer, info } => {
-                upgrading::offered(view, session, leg, offer.as_ref(), info.as_ref(), out);
+                upgrading::offered(view, session, leg, offer.as_ref(), info.as_deref(), out);
             }
             LegEvent::OfferAnswered(_) => upgrading::offer_answered(session, leg, out),
             LegEvent::Progress(_) | LegEvent::Accepted(_) | LegEvent::Confirmed => {}
@@ -333,6 +342,13 @@ pub fn restore(view: &mut View<'_>, open: &mut Open) -> Outcome<Over> {
         open.settle(view.model, id, &mut out);
     }
     restoring::legs(view, open.sessions.values(), &mut out);
+    // One line, not one for each of many.
+    let (all, released) = (view.model.calls().count(), restoring::released(&out));
+    let going_on = open.sessions.len();
+    out.log = (all + released > 0).then(|| {
+        let ended = all.saturating_sub(going_on);
+        format!("after the restart: {going_on} calls go on, {ended} ended, {released} legs released")
+    });
     out
 }
 

@@ -441,7 +441,7 @@ mod tests {
             invitation.service_requested = false;
             invitation.offer = None;
         });
-        let mut refused = |board: &mut Switchboard, invitation: &Invitation| {
+        let refused = |board: &mut Switchboard, invitation: &Invitation| {
             let (caller, lines) = board.call_from_elsewhere("alice", invitation.clone());
             assert_eq!(lines.len(), 1, "{lines:?}");
             board.assert_quiet();

@@ -15,6 +15,8 @@ mod regrouped;
 mod relaying;
 mod restoring;
 mod session;
+#[cfg(test)]
+mod simulation;
 pub mod status;
 mod terminating;
 #[cfg(test)]

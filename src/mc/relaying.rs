@@ -20,7 +20,7 @@ pub(super) struct Relay {
     /// One of the controlling function's waits for the client.
     from_core: bool,
     /// One of the controlling function's that came while `from_client`: goes on afterwards.
-    held: Option<(Option<SessionDescription>, Option<McInfo>)>,
+    held: Option<(Option<SessionDescription>, Option<Box<McInfo>>)>,
 }
 
 impl Relay {

@@ -2,7 +2,7 @@
 //! everything that was not established is released.
 
 use super::leaving;
-use super::session::{Session, note};
+use super::session::Session;
 use crate::model::*;
 use crate::procedure::*;
 use std::collections::BTreeSet;
@@ -49,8 +49,6 @@ pub(super) fn calls(view: &mut View<'_>, out: &mut Outcome<Over>) -> Vec<Session
         if let Some(at) = call.ends {
             out.sends.push(Send::WakeAt { at, wake: Wake::Tng3(call.id) });
         }
-        let line = format!("call {} on {} goes on", call.id, call.group.id);
-        note(out, line);
         sessions.push(session);
     }
     sessions
@@ -75,13 +73,22 @@ pub(super) fn legs<'a>(
     for participation in model.participations().filter(|one| !removed.contains(&one.id)) {
         held.extend([participation.client_leg, participation.core_leg]);
     }
-    held.extend(out.sends.iter().filter_map(|send| match send {
-        Send::Call(CallSend::Release { leg, .. }) => Some(*leg),
-        _ => None,
-    }));
+    held.extend(releases(out));
     for leg in model.legs().filter(|leg| !held.contains(&leg.id)) {
         release(model, leg.id, out);
     }
+}
+
+/// How many legs an outcome releases.
+pub(super) fn released(out: &Outcome<Over>) -> usize {
+    releases(out).count()
+}
+
+fn releases(out: &Outcome<Over>) -> impl Iterator<Item = LegId> {
+    out.sends.iter().filter_map(|send| match send {
+        Send::Call(CallSend::Release { leg, .. }) => Some(*leg),
+        _ => None,
+    })
 }
 
 /// Whether a leg has somebody at its other end, as far as the facts tell.
@@ -116,6 +123,7 @@ mod tests {
         let call = board.the_call().clone();
         board.wait(20);
         assert!(board.restart().is_empty());
+        assert_eq!(board.log.last().unwrap(), "after the restart: 1 calls go on, 0 ended, 0 legs released");
         assert_eq!(*board.the_call(), call);
         assert_eq!(board.world.media.in_use(), 3, "the ports are theirs still");
         // A BYE finds its call, a join too.
@@ -164,6 +172,8 @@ mod tests {
         board.accept("bob");
         assert!(!board.the_call().established);
         assert_eq!(board.restart(), ["bob <- BYE"]);
+        let restarted = board.log.iter().find(|line| line.starts_with("after")).unwrap();
+        assert_eq!(restarted, "after the restart: 0 calls go on, 1 ended, 1 legs released");
         assert_eq!(board.world.model.calls().count(), 0);
         assert_eq!(board.world.media.in_use(), 0);
     }

@@ -47,13 +47,26 @@ enum Waiting {
 #[derive(Clone, Debug)]
 struct End {
     name: String,
-    open: bool,
+    state: EndState,
     /// What it was invited with.
     invited: Option<(Party, Box<Invitation>)>,
     /// What it was accepted with.
     accepted: Option<Box<Acceptance>>,
     refused: Option<Box<Rejection>>,
     answered: Option<Result<Box<Acceptance>, Box<Rejection>>>,
+}
+
+/// How far the session of an outer end is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndState {
+    /// It called and waits.
+    Calling,
+    /// It was invited and has not answered.
+    Invited,
+    /// In a session.
+    Open,
+    /// Refused, cancelled or released.
+    Over,
 }
 
 /// The leg of an outer end.
@@ -202,6 +215,12 @@ impl Switchboard {
     /// The same with warnings in the answer.
     pub fn accept_with(&mut self, name: &str, warnings: Vec<Warning>) -> Vec<String> {
         let phone = self.phone(name);
+        self.accept_on(phone, warnings)
+    }
+
+    /// The invitation on this leg is accepted.
+    pub fn accept_on(&mut self, phone: Phone, warnings: Vec<Warning>) -> Vec<String> {
+        let name = &self.ends[&phone.0].name;
         let acceptance = Acceptance {
             answer: Some(offer("AMR-WB")),
             warnings,
@@ -220,6 +239,11 @@ impl Switchboard {
     /// The same with more than a status.
     pub fn reject_with(&mut self, name: &str, rejection: Rejection) -> Vec<String> {
         let phone = self.phone(name);
+        self.reject_on(phone, rejection)
+    }
+
+    /// The invitation on this leg is refused.
+    pub fn reject_on(&mut self, phone: Phone, rejection: Rejection) -> Vec<String> {
         self.close(phone.0);
         self.say(phone, LegEvent::Refused(Box::new(rejection)))
     }
@@ -250,7 +274,7 @@ impl Switchboard {
 
     /// The client sends a re-INVITE.
     pub fn offer(&mut self, phone: Phone, media: Option<&str>, info: Option<McInfo>) -> Vec<String> {
-        self.say(phone, LegEvent::Offered { offer: media.map(offer), info })
+        self.say(phone, LegEvent::Offered { offer: media.map(offer), info: info.map(Box::new) })
     }
 
     /// The client accepts our re-INVITE.
@@ -273,7 +297,12 @@ impl Switchboard {
 
     /// A client is affiliated to this group only, and the call functions hear of it.
     pub fn affiliate(&mut self, user: &str, client: &str, group: &str) -> Vec<String> {
-        self.world.affiliate(user, client, &[group]);
+        self.affiliate_to(user, client, group, &[group])
+    }
+
+    /// A client is affiliated to these groups, of which `group` is new.
+    pub fn affiliate_to(&mut self, user: &str, client: &str, group: &str, all: &[&str]) -> Vec<String> {
+        self.world.affiliate(user, client, all);
         let (user, client, group) = (user_id(user), ClientId::from(client), group_id(group));
         let outcome = calls::affiliated(&mut self.world.view(), &mut self.open, &user, &client, &group);
         self.take(outcome);
@@ -315,6 +344,9 @@ impl Switchboard {
         self.owners.clear();
         self.queue.clear();
         self.wakes.clear();
+        for end in self.ends.values_mut().filter(|end| end.state != EndState::Open) {
+            end.state = EndState::Over;
+        }
         for leg in self.world.model.legs() {
             self.owners.insert(leg.id, leg.owner);
             if let LegLink::Memory(other) = leg.link {
@@ -378,6 +410,54 @@ impl Switchboard {
         names
     }
 
+    /// Ends in this state.
+    pub fn ends(&self, state: EndState) -> Vec<Phone> {
+        self.order.iter().filter(|leg| self.ends[leg].state == state).map(|leg| Phone(*leg)).collect()
+    }
+
+    /// Whether the leg of an end belongs to a function that may be gone (a restart forgets it).
+    pub fn is_known(&self, phone: Phone) -> bool {
+        self.owners.contains_key(&phone.0)
+    }
+
+    /// What is remembered fits together: facts with facts, ports with legs, ends with records.
+    pub fn assert_consistent(&self) {
+        let model = &self.world.model;
+        assert_eq!(self.world.media.in_use(), self.open.ports(), "media ports");
+        for call in model.calls() {
+            let mut seats = model.participants(call.id).filter(|one| !one.left).peekable();
+            assert!(seats.peek().is_some() || !call.established, "a call without participants");
+            for seat in seats {
+                assert!(model.leg(seat.leg).is_some(), "a participant without leg");
+            }
+        }
+        for participation in model.participations() {
+            for leg in [participation.client_leg, participation.core_leg] {
+                assert!(model.leg(leg).is_some(), "a session without leg");
+            }
+        }
+        for leg in model.legs() {
+            match leg.link {
+                LegLink::Memory(other) => assert!(model.leg(other).is_some(), "half a link"),
+                LegLink::Dialog(_) => {
+                    assert_eq!(self.ends[&leg.id].state, EndState::Open, "{}", self.ends[&leg.id].name);
+                }
+            }
+            match leg.owner {
+                LegOwner::Call(call) => {
+                    let seat = model.participant(call, leg.id);
+                    assert!(seat.is_some_and(|seat| !seat.left), "a leg without participant");
+                }
+                LegOwner::Participation(id) => {
+                    assert!(model.participation(id).is_some(), "a leg without session");
+                }
+            }
+        }
+        for end in self.ends(EndState::Open) {
+            assert!(model.leg(end.0).is_some(), "{} has no session", self.ends[&end.0].name);
+        }
+    }
+
     /// Nothing is left of any call.
     pub fn assert_quiet(&self) {
         assert!(self.open.is_idle(), "{:?}", self.open);
@@ -385,7 +465,8 @@ impl Switchboard {
         assert_eq!(self.world.model.calls().count(), 0, "calls");
         assert_eq!(self.world.model.participations().count(), 0, "participations");
         assert_eq!(self.world.model.legs().count(), 0, "legs");
-        let open: Vec<_> = self.ends.values().filter(|end| end.open).map(|end| &end.name).collect();
+        let open: Vec<_> =
+            self.ends.values().filter(|end| end.state == EndState::Open).map(|end| &end.name).collect();
         assert!(open.is_empty(), "sessions of {open:?}");
     }
 
@@ -537,7 +618,7 @@ impl Switchboard {
             None => LegLink::Dialog(dialog()),
         };
         if let Some(end) = self.ends.get_mut(&leg) {
-            end.open = true;
+            end.state = EndState::Open;
         }
         self.world.apply(&[Change::Put(Fact::Leg(Leg { id: leg, owner, link, ending: false }))]);
     }
@@ -545,7 +626,7 @@ impl Switchboard {
     fn close(&mut self, leg: LegId) {
         self.links.remove(&leg);
         if let Some(end) = self.ends.get_mut(&leg) {
-            end.open = false;
+            end.state = EndState::Over;
         }
         self.world.apply(&[Change::Remove(FactKey::Leg(leg))]);
     }
@@ -553,7 +634,8 @@ impl Switchboard {
 
 impl End {
     fn new(name: String, invited: Option<(Party, Box<Invitation>)>) -> Self {
-        Self { name, open: false, invited, accepted: None, refused: None, answered: None }
+        let state = if invited.is_some() { EndState::Invited } else { EndState::Calling };
+        Self { name, state, invited, accepted: None, refused: None, answered: None }
     }
 }
 
@@ -636,7 +718,9 @@ fn written(event: &LegEvent) -> String {
         LegEvent::Confirmed => "ACK".to_owned(),
         LegEvent::Released { .. } => "BYE".to_owned(),
         LegEvent::Lost { .. } => "lost".to_owned(),
-        LegEvent::Offered { info, .. } => format!("re-INVITE{}", shown(info)),
+        LegEvent::Offered { info, .. } => {
+            format!("re-INVITE{}", info.as_deref().map(indications).unwrap_or_default())
+        }
         LegEvent::OfferAnswered(Ok(acceptance)) => {
             format!("re {}{}", warned(200, &acceptance.warnings), shown(&acceptance.info))
         }

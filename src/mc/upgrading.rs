@@ -156,7 +156,7 @@ fn offer(session: &mut Session, leg: LegId, out: &mut Outcome<Over>) {
         return;
     }
     seat.offering = true;
-    out.sends.push(Send::Call(CallSend::Offer { leg, offer: None, info: Some(info) }));
+    out.sends.push(Send::Call(CallSend::Offer { leg, offer: None, info: Some(Box::new(info)) }));
 }
 
 /// The answer to our re-INVITE. A refusal changes nothing: the participant stays as it was.

@@ -159,7 +159,7 @@ pub enum CallSend {
         /// The offer, if the media change.
         offer: Option<SessionDescription>,
         /// The indications.
-        info: Option<McInfo>,
+        info: Option<Box<McInfo>>,
     },
     /// The answer to [`LegEvent::Offered`].
     AnswerOffer {
@@ -198,7 +198,7 @@ pub enum LegEvent {
         /// New offer, if there is one.
         offer: Option<SessionDescription>,
         /// Indications, if there are any.
-        info: Option<McInfo>,
+        info: Option<Box<McInfo>>,
     },
     /// The final answer to our [`CallSend::Offer`].
     OfferAnswered(Result<Box<Acceptance>, Box<Rejection>>),
