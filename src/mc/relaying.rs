@@ -54,8 +54,10 @@ pub(super) fn hear(
                 sends.push(answer_offer(client, Err(pending())));
             } else {
                 relay.from_client = true;
-                let info =
-                    info.map(|info| McInfo { calling_user: Some(participation.user.to_string()), ..info });
+                let info = info.map(|info| {
+                    let calling_user = Some(participation.user.to_string());
+                    Box::new(McInfo { calling_user, ..*info })
+                });
                 sends.push(Send::Call(CallSend::Offer { leg: core, offer, info }));
             }
         }

@@ -620,7 +620,13 @@ impl Switchboard {
         if let Some(end) = self.ends.get_mut(&leg) {
             end.state = EndState::Open;
         }
-        self.world.apply(&[Change::Put(Fact::Leg(Leg { id: leg, owner, link, ending: false }))]);
+        self.world.apply(&[Change::Put(Fact::Leg(Leg {
+            id: leg,
+            owner,
+            service: Service::Mcptt,
+            link,
+            ending: false,
+        }))]);
     }
 
     fn close(&mut self, leg: LegId) {

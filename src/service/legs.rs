@@ -347,7 +347,7 @@ impl Service {
             CallSend::Offer { leg, offer, info } => match self.end_of(leg) {
                 Some(Reached::Memory(other)) => self.hear_later(other, LegEvent::Offered { offer, info }),
                 Some(Reached::Session { session, service, .. }) => {
-                    let body = offer_body(offer.as_ref(), info.as_ref(), service).map(|body| {
+                    let body = offer_body(offer.as_ref(), info.as_deref(), service).map(|body| {
                         crate::sip::message::OutBody {
                             content_type: body.content_type,
                             content: body.content,
@@ -652,7 +652,7 @@ impl Service {
         match self.in_session_offer(request) {
             Ok((offer, info)) => {
                 self.legs.offers.insert(leg, id);
-                self.hear(now, leg, LegEvent::Offered { offer, info });
+                self.hear(now, leg, LegEvent::Offered { offer, info: info.map(Box::new) });
             }
             Err(refusal) => {
                 tracing::info!(call_id = request.call_id(), "offer refused: {refusal}");
