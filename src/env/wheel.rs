@@ -1,7 +1,6 @@
 //! Timers as values: the owner asks for what is due, nothing fires by itself.
 //!
-//! A hashed wheel of [`SLOTS`] slots of [`TICK_MILLIS`] holds what is due within its horizon (about 41 s). What lies
-//! beyond waits in an ordered map, so an expiry of hours or years costs nothing until its moment. A slot whose time
+//! A hashed wheel of 4096 slots of 10 ms holds what is due within its horizon (about 41 s). What lies beyond waits in an ordered map, so an expiry of hours or years costs nothing until its moment. A slot whose time
 //! has come is poured into a heap, from which timers leave to the millisecond.
 //!
 //! ```text

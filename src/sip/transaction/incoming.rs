@@ -31,6 +31,9 @@ impl Transactions {
             }
             return;
         }
+        if method == Method::Cancel {
+            return self.receive_cancel(now, flow, hash, request, out, events);
+        }
         let merged = self.merged_hash(&request);
         if merged.is_some_and(|hash| self.servers.is_merged(hash, &request)) {
             self.counters.merged_requests += 1;
@@ -41,9 +44,6 @@ impl Transactions {
             let retry = rewrite::RETRY_AFTER_SECONDS.to_string();
             let reply = Reply::new(503).header(Name::RetryAfter, retry);
             return self.answer_without_state(flow, &request, reply, out);
-        }
-        if method == Method::Cancel {
-            return self.receive_cancel(now, flow, hash, request, out, events);
         }
         let state = if method == Method::Invite {
             server::State::Invite(server_invite::START)
@@ -93,7 +93,8 @@ impl Transactions {
         }
     }
 
-    /// RFC 3261 9.2. The CANCEL has a server transaction of its own, so that its repetition is answered alike.
+    /// RFC 3261 9.2. The CANCEL has a server transaction of its own, so that its repetition is answered alike. It is heard
+    /// even if there is no room for that, because it makes room.
     fn receive_cancel(
         &mut self,
         now: Time,
@@ -103,21 +104,27 @@ impl Transactions {
         out: &mut Outbox,
         events: &mut Vec<Event>,
     ) {
-        let reply = reply_flow(flow, request.top_via());
-        let state = server::State::Plain(server_plain::START);
-        let arrived = Arrived { request: request.clone(), flow, reply, state, merged: None, own: true };
-        let id = self.servers.insert(hash, &self.key, arrived);
-
+        let own = self.has_room().then(|| {
+            let reply = reply_flow(flow, request.top_via());
+            let state = server::State::Plain(server_plain::START);
+            let arrived = Arrived { request: request.clone(), flow, reply, state, merged: None, own: true };
+            self.servers.insert(hash, &self.key, arrived)
+        });
         let to_tag = request.to_tag().unwrap_or_default();
         key::transaction(&mut self.key, &request, Method::Invite, to_tag);
         let invite = self.servers.find(self.hasher.place(&self.key), &self.key);
         let invite = invite.and_then(|id| Some((id, self.servers.get(id)?)));
         // The same tag as in the answers to the INVITE, if one had left.
         let tag = invite.and_then(|(_, server)| rewrite::to_tag(server.response()?));
-        let tag = tag.unwrap_or_else(|| self.hasher.tag(&self.key));
         let ringing = invite.filter(|(_, server)| server.is_ringing()).map(|(id, _)| id);
-        let status = if invite.is_some() { 200 } else { 481 };
-        self.respond(now, ServerId(id), &Reply::new(status), &tag, out);
+        let reply = Reply::new(if invite.is_some() { 200 } else { 481 });
+        match own {
+            Some(id) => {
+                let tag = tag.unwrap_or_else(|| self.hasher.tag(&self.key));
+                self.respond(now, ServerId(id), &reply, &tag, out);
+            }
+            None => self.answer_without_state(flow, &request, reply, out),
+        }
         if let Some(id) = ringing {
             events.push(Event::Cancel { id: ServerId(id), request });
         }
@@ -125,7 +132,7 @@ impl Transactions {
 
     /// Hash of what merged requests have in common; `None` for those that cannot be merged (RFC 3261 8.2.2.2).
     fn merged_hash(&mut self, request: &Request) -> Option<u64> {
-        if request.to_tag().is_some() || request.from_tag().is_empty() || request.method() == Method::Cancel {
+        if request.to_tag().is_some() || request.from_tag().is_empty() {
             return None;
         }
         key::merged(&mut self.merged, request);

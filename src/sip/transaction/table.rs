@@ -190,7 +190,7 @@ impl Transactions {
     }
 
     /// What a response said could not be kept, and the response has not left: returns the 503 to send in its place
-    /// ([`rewrite::unavailable_instead`]). From now on the transaction, if it is not over, repeats the 503 and for an
+    /// ([`unavailable_instead`]). From now on the transaction, if it is not over, repeats the 503 and for an
     /// INVITE waits for its ACK. `None`: `response` cannot be replaced (it is no response of ours, or `100 Trying`).
     pub fn refuse_instead(&mut self, now: Time, id: ServerId, response: &Bytes) -> Option<Bytes> {
         let refusal = rewrite::unavailable_instead(response)?;

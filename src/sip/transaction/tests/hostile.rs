@@ -70,6 +70,18 @@ fn at_the_limit_the_answered_make_room_oldest_first_and_the_open_do_not() {
 }
 
 #[test]
+fn a_cancel_is_heard_even_if_there_is_no_room_for_it() {
+    let mut world = limited(1);
+    let id = world.request(udp(), &over_udp("INVITE", "z9hG4bK1"));
+    world.sent();
+    world.receive(udp(), &over_udp("CANCEL", "z9hG4bK1"));
+    world.receive(udp(), &over_udp("CANCEL", "z9hG4bK2"));
+    assert_eq!(world.sent(), ["SIP/2.0 200 OK", "SIP/2.0 481 Call/Transaction Does Not Exist"]);
+    assert!(matches!(world.events[..], [Event::Cancel { id: cancelled, .. }] if cancelled == id));
+    assert_eq!(world.table.open(), (1, 0));
+}
+
+#[test]
 fn a_failure_that_waits_for_its_ack_does_not_make_room() {
     let mut world = limited(1);
     let id = world.request(udp(), &invite(1));
