@@ -8,7 +8,7 @@
 //!                         +---- T-PF ---- client
 //! ```
 //!
-//! An instance hears [`LegEvent`]s on its legs and answers with [`CallSend`](crate::procedure::CallSend)s. It does not
+//! An instance hears [`LegEvent`]s on its legs and answers with [`CallSend`]s. It does not
 //! know what is behind a leg: a SIP dialog, or another instance in this process.
 //!
 //! Every entry point expects that the changes of earlier outcomes were applied to the model it is shown. What is told to
