@@ -1,4 +1,4 @@
-//! What the XML documents of this room share: a cursor over quick-xml's namespace reader, and a writer.
+//! What the XML documents of this room share: a cursor over quick-xml's reader and namespace resolver, and a writer.
 //!
 //! The cursor holds to XML 1.0 (fifth edition) and Namespaces in XML 1.0 where the reader below is lax, because what
 //! it keeps raw goes on to peers that may be strict. It never expands an entity, and its cost is linear in the octets

@@ -218,9 +218,9 @@ mod tests {
     }
 
     #[test]
-    fn every_day_of_eight_centuries_follows_the_one_before() {
+    fn every_day_of_a_whole_cycle_of_leap_years_follows_the_one_before() {
         let mut previous = (1969, 12, 31);
-        for day in 0..292_194_u64 {
+        for day in 0..146_097_u64 {
             let text = date_time_text(Time::from_millis(day * 86_400_000));
             let field = |range: std::ops::Range<usize>| text[range].parse::<i64>().unwrap();
             let date = (field(0..4), field(5..7), field(8..10));
@@ -232,7 +232,7 @@ mod tests {
             assert_eq!(date_time(&text), Some(Time::from_millis(day * 86_400_000)));
             previous = date;
         }
-        assert_eq!(previous, (2769, 12, 31));
+        assert_eq!(previous, (2369, 12, 31));
     }
 
     #[test]

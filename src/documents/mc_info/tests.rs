@@ -82,6 +82,51 @@ fn the_info_body_of_an_invite_is_read() {
 }
 
 #[test]
+fn the_info_bodies_of_other_messages_are_read() {
+    let uri = |name: &str, uri: &str| {
+        format!("<mcptt-{name} type=\"Normal\"><mcpttURI>{uri}</mcpttURI></mcptt-{name}>")
+    };
+    let kind = |name: &str, kind: &str| {
+        format!("<anyExt>\n  <{name} type=\"Normal\"><mcpttString>{kind}</mcpttString></{name}>\n</anyExt>")
+    };
+    // A client asks for a temporary group.
+    let formation =
+        "<mcptt-access-token type=\"Normal\"><mcpttString>eyJ.ann.token</mcpttString></mcptt-access-token>"
+            .to_owned()
+            + &uri("request-uri", "sip:tgi-81@primary.example")
+            + &kind("req-type", "group-regroup-request");
+    let expected = McInfo {
+        access_token: some("eyJ.ann.token"),
+        request_uri: some("sip:tgi-81@primary.example"),
+        req_type: some("group-regroup-request"),
+        ..McInfo::default()
+    };
+    assert_eq!(read(&with(&formation)), expected);
+    // The result comes back.
+    let result = uri("request-uri", "sip:ann@primary.example")
+        + &uri("calling-group-id", "sip:tgi-81@primary.example")
+        + &kind("resp-type", "group-regroup-response");
+    let expected = McInfo {
+        request_uri: some("sip:ann@primary.example"),
+        calling_group: some("sip:tgi-81@primary.example"),
+        resp_type: some("group-regroup-response"),
+        ..McInfo::default()
+    };
+    assert_eq!(read(&with(&result)), expected);
+    assert_eq!(read(&expected.encode(Service::Mcptt)), expected);
+    // A constituent has moved: 302.
+    let moved = uri("request-uri", "sip:tg-77@a.example") + &uri("calling-group-id", "sip:ems2@b.example");
+    let moved = read(&with(&moved));
+    assert_eq!(moved.calling_group.as_deref(), Some("sip:ems2@b.example"));
+    // A partner's own call is running: 200.
+    let running = read(&with("<floor-state>floor-taken</floor-state>"));
+    assert_eq!(running, McInfo { floor_state: some("floor-taken"), ..McInfo::default() });
+    // A log-on without anything.
+    assert_eq!(read(&with("")), McInfo::default());
+    assert_eq!(read(&format!("<mcpttinfo xmlns='{NS}'/>")), McInfo::default());
+}
+
+#[test]
 fn the_whole_schema_goes_there_and_back_in_its_order() {
     for service in [Service::Mcptt, Service::McVideo, Service::McData] {
         let prefix = names::of(service).prefix;
