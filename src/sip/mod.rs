@@ -5,5 +5,7 @@ pub mod dialog;
 pub(crate) mod figure;
 pub mod message;
 pub mod subscription;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod transaction;
 pub mod wire;

@@ -2,11 +2,21 @@
 //! agent core that checks requests before anybody decides about them (section 8.2).
 
 mod agent;
+mod called;
+mod calling;
+mod checks;
+#[allow(clippy::module_inception)]
 mod dialog;
+mod reliable;
 mod session;
+mod sessions;
+mod timer;
+mod within;
 
-pub use agent::{Agent, AgentSettings};
+pub use agent::{Agent, AgentSettings, PATIENCE, RESTART_CSEQ_GAP};
+pub(crate) use called::bad_request;
 pub use dialog::Dialog;
+pub(crate) use within::come_back;
 
 use crate::sip::message::{Request, Response};
 use crate::sip::transaction::{ClientId, Flow, NoHop, ServerId};
@@ -81,8 +91,8 @@ pub enum AgentEvent {
         /// The response.
         response: Response,
     },
-    /// Our INVITE failed, the session is over. `response` is `None` when it timed out (408) or could not be sent
-    /// (503): see `status`.
+    /// Our INVITE failed, the session is over. `response` is `None` when it timed out (408), could not be sent (503), or
+    /// its 2xx named no place to talk to (502): see `status`.
     Refused {
         /// The session.
         session: SessionId,
@@ -91,7 +101,8 @@ pub enum AgentEvent {
         /// The response.
         response: Option<Response>,
     },
-    /// The ACK for our 2xx came: the session is confirmed. Carries the ACK for an answer in it.
+    /// The ACK for our 2xx came: the session is confirmed. Carries the ACK for an answer in it. Comes again for a
+    /// re-INVITE if its ACK carries a body.
     Confirmed {
         /// The session.
         session: SessionId,
@@ -105,8 +116,9 @@ pub enum AgentEvent {
         /// The BYE.
         request: Request,
     },
-    /// A re-INVITE or UPDATE with an offer, or an INFO. Session timer refreshes without a body change are answered
-    /// by the agent itself only if they carry no body. Answer with [`Agent::answer`].
+    /// A re-INVITE (one without a body asks for an offer in the 2xx), an UPDATE with an offer, an INFO, or a PRACK with
+    /// a body. Answer with [`Agent::answer`]. An UPDATE without a body, which only refreshes the session timer or the
+    /// target, is answered by the agent. After the session is over the agent has answered it with 487.
     InSession {
         /// The session.
         session: SessionId,
@@ -120,7 +132,8 @@ pub enum AgentEvent {
         /// The session.
         session: SessionId,
     },
-    /// The session broke: no ACK, session timer ran out, 408 or 481 in the session. BYE was sent where RFC 3261 and
+    /// The session broke: no ACK, no PRACK, session timer ran out, 408 or 481 in the session, or an INVITE that was
+    /// accepted has no usable Contact. BYE was sent where RFC 3261 and
     /// RFC 4028 ask for it. The session is over.
     Lost {
         /// The session.
@@ -133,8 +146,8 @@ pub enum AgentEvent {
         /// The session.
         session: SessionId,
     },
-    /// The final answer to a request sent with [`Agent::request`]; `None`: timed out (408) or could not be sent
-    /// (503).
+    /// The final answer to a request sent with [`Agent::request`] or [`Agent::in_session`]; `None`: timed out (408),
+    /// could not be sent (503), or the session ended before it was tried again (487).
     Answered {
         /// The transaction.
         id: ClientId,
@@ -144,3 +157,6 @@ pub enum AgentEvent {
         response: Option<Response>,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,10 +5,10 @@
 //!  called (UAS)                                      calling (UAC)
 //!
 //!  INVITE in                                         INVITE out
-//!      |                                                 |
-//! +----v-------+ refuse, CANCEL 487,                +----v----+ 300-699, 408, 503:
-//! | Proceeding | BYE 487, no PRACK 504              | Calling | tell Refused        +------+
-//! +------------+---------------------> Over         +---------+-------------------->| Over |
+//!      |           refuse, CANCEL 487, BYE 487,           |
+//! +----v-------+  no PRACK 504, unusable 400        +----v----+ 300-699, 408, 503:
+//! | Proceeding |---------------------> Over         | Calling | tell Refused        +------+
+//! +------------+                                    +---------+-------------------->| Over |
 //!   |  | accept while a reliable                      |    |  cancel: CANCEL       +------+
 //!   |  | 1xx waits for its PRACK                      |    |                           ^
 //!   |  v                                              |    |   +------------+ 300-699: |
@@ -72,10 +72,12 @@ pub enum Event {
     Accept,
     /// The user accepts while a reliable provisional response is not acknowledged.
     AcceptEarly,
-    /// The last reliable provisional response was acknowledged (or this one never was needed).
+    /// The last reliable provisional response was acknowledged.
     Pracked,
     /// A reliable provisional response was not acknowledged within 64*T1.
     NoPrack,
+    /// The INVITE cannot make a dialog: its Contact or Record-Route cannot be read.
+    Unusable,
     /// The user refuses.
     Refuse,
     /// CANCEL came.
@@ -115,6 +117,8 @@ pub enum Action {
     SendTerminated,
     /// Answer the INVITE 504: a reliable provisional response was never acknowledged.
     SendNoPrack,
+    /// Answer the INVITE 400: it cannot make a dialog.
+    SendUnusable,
     /// Stop repeating the 2xx.
     StopRepeating,
     /// Acknowledge the 2xx.
@@ -148,6 +152,7 @@ pub fn next(state: State, event: Event) -> Option<(State, &'static [Action])> {
     Some(match (state, event) {
         (In::Proceeding, On::Accept)      => (In::Accepted,   &[Do::SendSuccess]),
         (In::Proceeding, On::AcceptEarly) => (In::Holding,    &[Do::HoldSuccess]),
+        (In::Proceeding, On::Pracked)     => (In::Proceeding, &[]),
         (In::Holding,    On::Pracked)     => (In::Accepted,   &[Do::SendSuccess]),
         // Releasing what was never accepted is refusing it.
         (In::Proceeding | In::Holding, On::Refuse | On::Leave)
@@ -159,6 +164,7 @@ pub fn next(state: State, event: Event) -> Option<(State, &'static [Action])> {
                                           => (In::Over,       &[Do::AnswerBye, Do::SendTerminated, Do::TellReleased]),
         (In::Proceeding | In::Holding, On::NoPrack)
                                           => (In::Over,       &[Do::SendNoPrack, Do::TellLost]),
+        (In::Proceeding, On::Unusable)    => (In::Over,       &[Do::SendUnusable, Do::TellLost]),
 
         (In::Accepted,   On::Ack)         => (In::Confirmed,  &[Do::StopRepeating, Do::TellConfirmed]),
         (In::Accepted,   On::NoAck)       => (In::Closing,    &[Do::StopRepeating, Do::SendBye, Do::TellLost]),
@@ -200,13 +206,14 @@ mod tests {
         use State::*;
         [Proceeding, Holding, Accepted, Leaving, Calling, Cancelling, Confirmed, Releasing, Closing, Over]
     };
-    const EVENTS: [Event; 16] = {
+    const EVENTS: [Event; 17] = {
         use Event::*;
         [
             Accept,
             AcceptEarly,
             Pracked,
             NoPrack,
+            Unusable,
             Refuse,
             PeerCancels,
             Ack,
@@ -224,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_table_has_the_arrows_of_the_figure() {
-        crate::sip::figure::check("invite-session", &STATES, &EVENTS, next);
+        crate::sip::figure::check("invite_session", &STATES, &EVENTS, next);
     }
 
     #[test]

@@ -20,7 +20,9 @@ mod table;
 mod tests;
 
 pub use hop::{Hop, Listener, NextHops, NoHop};
+pub(crate) use key::Hasher;
 pub use rewrite::{RETRY_AFTER_SECONDS, unavailable_instead};
+pub(crate) use slab::Slab;
 pub use table::{Counters, Settings, Transactions};
 
 use crate::env::Time;

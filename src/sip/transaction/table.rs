@@ -176,6 +176,11 @@ impl Transactions {
         self.servers.get(id.0)?.request().map(|(request, _)| request)
     }
 
+    /// Where the request of a server transaction came from, while it is kept (until the final answer).
+    pub fn flow_of(&self, id: ServerId) -> Option<Flow> {
+        self.servers.get(id.0)?.request().map(|(_, flow)| flow)
+    }
+
     /// The response last sent by a server transaction that is not over.
     pub fn last_response(&self, id: ServerId) -> Option<&Bytes> {
         self.servers.get(id.0)?.response()
