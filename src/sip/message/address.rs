@@ -143,3 +143,73 @@ impl<'a> Raw<'a> {
         Parts::read(self.uri).map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> NameAddr {
+        NameAddr::parse(text.as_bytes()).unwrap_or_else(|e| panic!("{text}: {e}"))
+    }
+
+    fn place(text: &str) -> &'static str {
+        NameAddr::parse(text.as_bytes()).expect_err(text).place
+    }
+
+    #[test]
+    fn display_names_come_in_every_form() {
+        for (text, display) in [
+            ("<sip:a@b>", None),
+            ("sip:a@b", None),
+            (" <sip:a@b> ", None),
+            ("Anna <sip:a@b>", Some("Anna")),
+            ("Anna<sip:a@b>", Some("Anna")),
+            ("Anna \t B.  C <sip:a@b>", Some("Anna B. C")),
+            ("Jörg <sip:a@b>", Some("Jörg")),
+            ("\"\"<sip:a@b>", Some("")),
+            ("\"A, <B> \\\"C\\\\\" <sip:a@b>", Some("A, <B> \"C\\")),
+            ("\"A\r\n B\"\r\n <sip:a@b>", Some("A B")),
+        ] {
+            let address = address(text);
+            assert_eq!(address.display.as_deref(), display, "{text}");
+            assert_eq!(address.uri.as_str(), "sip:a@b", "{text}");
+            assert_eq!(address.text, text.trim(), "{text}");
+        }
+    }
+
+    #[test]
+    fn without_brackets_parameters_belong_to_the_header() {
+        let bare = address("sip:a@b;x=1;Y");
+        assert_eq!((bare.uri.as_str(), bare.param("x"), bare.param("y")), ("sip:a@b", Some("1"), Some("")));
+        assert_eq!(bare.params, [("x".to_owned(), Some("1".to_owned())), ("y".to_owned(), None)]);
+        let bracketed = address("<sip:a@b;x=1>;y=\"a;b, c\"");
+        assert_eq!((bracketed.uri.param("x"), bracketed.param("y")), (Some("1"), Some("a;b, c")));
+        assert_eq!(bracketed.param("x"), None);
+    }
+
+    #[test]
+    fn what_breaks_the_grammar_is_named() {
+        assert_eq!(place("\"A <sip:a@b>"), "address: display name");
+        assert_eq!(place("\"A\" sip:a@b"), "address: display name");
+        assert_eq!(place("<sip:a@b"), "address: no closing bracket");
+        assert_eq!(place("sip:a@b?x=y"), "address: URI with headers needs brackets");
+        assert_eq!(place("< sip:a@b>"), "URI scheme");
+        assert_eq!(place("A, B <sip:a@b>"), "URI scheme");
+        assert_eq!(place("<sip:a@b>;"), "address: parameter");
+        assert_eq!(place("<sip:a@b>;x=\"y"), "address: parameter");
+        assert_eq!(place("<sip:a@b> x"), "address: parameter");
+        assert_eq!(place("<sip:a@b>, <sip:c@d>"), "address: parameter");
+        assert_eq!(place(""), "URI scheme");
+    }
+
+    #[test]
+    fn a_list_is_read_to_its_end_or_refused() {
+        let list =
+            NameAddr::parse_list(b"\"A, B\" <sip:a>;x=\"1,2\" , sip:b;y\r\n ,<sip:c,d@e>").expect("a list");
+        let uris: Vec<_> = list.iter().map(|address| address.uri.as_str()).collect();
+        assert_eq!(uris, ["sip:a", "sip:b", "sip:c,d@e"]);
+        for broken in ["", "<sip:a>,", ",<sip:a>", "<sip:a>,,<sip:b>", "<sip:a> <sip:b>"] {
+            assert!(NameAddr::parse_list(broken.as_bytes()).is_err(), "{broken}");
+        }
+    }
+}

@@ -84,3 +84,49 @@ impl fmt::Display for Digest {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn challenges_and_credentials_are_read_and_written() {
+        for text in [
+            r#"Digest realm="a \"b\"", nonce="n,=", qop="auth,auth-int", algorithm=SHA-256, stale=true"#,
+            r#"Digest username="u", realm="r", nonce="n", uri="sip:x", response="0f", nc=0000000a, qop=auth, cnonce="c""#,
+        ] {
+            assert_eq!(Digest::parse(text.as_bytes()).expect("Digest").to_string(), text);
+        }
+        let loose = Digest::parse(b"digest\r\n REALM = \"r\" ,nonce=plain").expect("Digest");
+        assert_eq!(
+            (loose.get("realm"), loose.get("nonce"), loose.get("opaque")),
+            (Some("r"), Some("plain"), None)
+        );
+    }
+
+    #[test]
+    fn what_breaks_the_grammar_is_refused() {
+        for broken in
+            ["", "Basic abc", "Digest", "Digest realm", "Digest realm=\"r", "Digest a=1,", "Digest a=1,A=2"]
+        {
+            assert!(Digest::parse(broken.as_bytes()).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn as_many_parameters_as_the_limit_and_no_more() {
+        let with = |count: usize| {
+            let params: Vec<_> = (0..count).map(|at| format!("p{at}=x")).collect();
+            Digest::parse(format!("Digest {}", params.join(",")).as_bytes())
+        };
+        assert_eq!(with(MOST_PARAMETERS).map(|digest| digest.params.len()), Ok(MOST_PARAMETERS));
+        assert!(with(MOST_PARAMETERS + 1).is_err());
+    }
+
+    #[test]
+    fn a_nonce_count_is_eight_hexadecimal_digits() {
+        let count = |nc: &str| Digest { params: vec![("nc".into(), nc.into())] }.nonce_count();
+        assert_eq!((count("00000300"), count("FFFFFFFF")), (Some(0x300), Some(u32::MAX)));
+        assert_eq!((count("1"), count("0000000g"), count("+0000001")), (None, None, None));
+    }
+}

@@ -58,3 +58,64 @@ impl Draft {
         out.finish(body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rsip::prelude::{HeadersExt, UntypedHeader};
+
+    fn draft() -> Draft {
+        Draft::new(Method::Invite, "sip:fire@two.example")
+            .header(Name::MaxForwards, "70")
+            .header(Name::Route, "<sip:p.two.example;lr>")
+            .header(Name::From, "<sip:a@one.example>;tag=f")
+            .header(Name::To, "<sip:fire@two.example>")
+            .header(Name::CallId, "c@one")
+            .header(Name::CSeq, "1 INVITE")
+    }
+
+    #[test]
+    fn headers_stand_in_their_order_between_via_and_content_length() {
+        let octets = draft().body("application/sdp", "v=0\r\n").to_wire("SIP/2.0/UDP h;branch=z9hG4bK1");
+        assert_eq!(
+            octets,
+            "INVITE sip:fire@two.example SIP/2.0\r\n\
+             Via: SIP/2.0/UDP h;branch=z9hG4bK1\r\n\
+             Max-Forwards: 70\r\n\
+             Route: <sip:p.two.example;lr>\r\n\
+             From: <sip:a@one.example>;tag=f\r\n\
+             To: <sip:fire@two.example>\r\n\
+             Call-ID: c@one\r\n\
+             CSeq: 1 INVITE\r\n\
+             Content-Type: application/sdp\r\n\
+             Content-Length: 5\r\n\
+             \r\n\
+             v=0\r\n"
+        );
+        assert!(draft().to_wire("SIP/2.0/UDP h").ends_with(b"\r\nContent-Length: 0\r\n\r\n"));
+    }
+
+    #[test]
+    fn no_value_can_begin_a_header_of_its_own() {
+        let octets =
+            draft().header(Name::Subject, "a\r\nP-Asserted-Identity: <sip:boss@x>\n b").to_wire("h\rX: y");
+        let text = String::from_utf8_lossy(&octets);
+        assert!(text.contains("\r\nSubject: a  P-Asserted-Identity: <sip:boss@x>  b\r\n"));
+        assert!(text.contains("\r\nVia: h X: y\r\n"));
+    }
+
+    #[test]
+    fn rsip_reads_what_we_write() {
+        for method in Method::ALL {
+            let mut draft = draft();
+            draft.method = method;
+            let octets =
+                draft.body("text/plain", "hello").to_wire("SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK1");
+            let theirs = rsip::Request::try_from(octets.to_vec()).expect("rsip reads it");
+            assert_eq!(theirs.method, rsip::Method::try_from(method).expect("known"));
+            assert_eq!(theirs.call_id_header().map(|id| id.value()), Ok("c@one"));
+            assert_eq!(theirs.max_forwards_header().map(|hops| hops.value()), Ok("70"));
+            assert_eq!(theirs.body, b"hello");
+        }
+    }
+}

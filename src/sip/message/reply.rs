@@ -232,12 +232,14 @@ pub fn reason_phrase(status: u16) -> &'static str {
         606 => "Not Acceptable",
         607 => "Unwanted",
         608 => "Rejected",
-        101..=199 => "Session Progress",
-        201..=299 => "OK",
-        301..=399 => "Redirected",
-        401..=499 => "Request Failed",
-        501..=599 => "Server Failed",
-        _ => "Failed",
+        _ => match status / 100 {
+            1 => "Session Progress",
+            2 => "OK",
+            3 => "Redirected",
+            4 => "Request Failed",
+            5 => "Server Failed",
+            _ => "Failed",
+        },
     }
 }
 
@@ -296,5 +298,139 @@ mod tests {
              \n\
              hello"
         );
+    }
+
+    /// The Via lines of the answer to a request with this Via line.
+    fn answered_via(via: &str, peer: &str) -> String {
+        let request = request(&INVITE.replace("SIP/2.0/UDP 192.0.2.9:5060 ; branch=z9hG4bK1", via));
+        let answer = text(&Reply::new(100).to_wire(&request, None, peer.parse().expect("address")));
+        answer
+            .lines()
+            .nth(1)
+            .unwrap_or_default()
+            .replace(", SIP/2.0/TCP one.example;branch=z9hG4bK2;x=\"a,b\"", "")
+    }
+
+    #[test]
+    fn the_top_via_tells_where_the_request_came_from() {
+        for (via, peer, answered) in [
+            ("SIP/2.0/UDP 192.0.2.9;a=b", "192.0.2.9:1", "Via: SIP/2.0/UDP 192.0.2.9;a=b"),
+            ("SIP/2.0/UDP 192.0.2.9", "[::ffff:192.0.2.9]:1", "Via: SIP/2.0/UDP 192.0.2.9"),
+            ("SIP/2.0/UDP h : 5 ;a=b", "192.0.2.9:1", "Via: SIP/2.0/UDP h : 5;received=192.0.2.9 ;a=b"),
+            ("SIP/2.0/UDP 192.0.2.8", "192.0.2.9:1", "Via: SIP/2.0/UDP 192.0.2.8;received=192.0.2.9"),
+            (
+                "SIP/2.0/UDP 192.0.2.9;rport",
+                "192.0.2.9:77",
+                "Via: SIP/2.0/UDP 192.0.2.9;received=192.0.2.9;rport=77",
+            ),
+            (
+                "SIP/2.0/UDP h; rport = 5 ;received=1.1.1.1;b",
+                "[2001:db8::1]:77",
+                "Via: SIP/2.0/UDP h; rport=77 ;received=2001:db8::1;b",
+            ),
+            ("SIP/2.0/UDP [2001:DB8:0::1]", "[2001:db8::1]:1", "Via: SIP/2.0/UDP [2001:DB8:0::1]"),
+            // What the sender claims to have been received from is never passed on.
+            (
+                "SIP/2.0/UDP 192.0.2.9;received=1.1.1.1",
+                "192.0.2.9:1",
+                "Via: SIP/2.0/UDP 192.0.2.9;received=192.0.2.9",
+            ),
+        ] {
+            assert_eq!(answered_via(via, peer), answered, "{via}");
+        }
+    }
+
+    #[test]
+    fn the_to_tag_is_left_out_of_100_and_of_requests_that_have_one() {
+        let within = request(&INVITE.replace("To: sip:b@two.example", "t: <sip:b@two.example> ; tag=theirs"));
+        let to = |request: &Request, status: u16| {
+            let answer = text(&Reply::new(status).to_wire(request, Some("ours"), peer()));
+            answer.lines().find(|line| line.starts_with("To:")).unwrap_or_default().to_owned()
+        };
+        assert_eq!(to(&request(INVITE), 100), "To: sip:b@two.example");
+        assert_eq!(to(&request(INVITE), 180), "To: sip:b@two.example;tag=ours");
+        assert_eq!(to(&within, 200), "To: <sip:b@two.example> ; tag=theirs");
+    }
+
+    #[test]
+    fn record_route_is_echoed_where_a_dialog_may_begin() {
+        let routes = |method: &str, status: u16| {
+            let request = request(&INVITE.replace("INVITE", method));
+            text(&Reply::new(status).to_wire(&request, Some("ours"), peer()))
+                .matches("Record-Route: ")
+                .count()
+        };
+        for method in ["INVITE", "SUBSCRIBE", "NOTIFY", "REFER"] {
+            assert_eq!(
+                [100, 101, 180, 200, 299, 302, 486].map(|s| routes(method, s)),
+                [0, 2, 2, 2, 2, 0, 0],
+                "{method}"
+            );
+        }
+        for method in ["MESSAGE", "BYE", "OPTIONS", "PUBLISH", "UPDATE"] {
+            assert_eq!(routes(method, 200), 0, "{method}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_answered_is_not() {
+        let lenient = |text: &str| Reply::new(400).to_wire_lenient(&message(text), "ours", peer());
+        assert!(lenient(INVITE).is_some());
+        assert_eq!(lenient(&INVITE.replace("INVITE", "ACK")), None);
+        assert_eq!(lenient(&INVITE.replace("INVITE sip:b@two.example SIP/2.0", "SIP/2.0 200 OK")), None);
+        assert_eq!(lenient(&INVITE.replace("CSeq", "X")), None);
+        assert_eq!(lenient(&INVITE.replace("Via", "X").replace("v: ", "X: ")), None);
+        assert_eq!(lenient(&INVITE.replace("SIP/2.0/UDP 192.0.2.9:5060", "SIP/2.0/UDP")), None);
+    }
+
+    #[test]
+    fn an_answer_to_a_broken_request_has_one_line_for_each_header() {
+        let broken = "OPTIONS sip:b@x SIP/2.0\r\nVia: SIP/2.0/UDP h;x\rContact: <sip:evil@x>\r\nCSeq: 1\r\n x OPTIONS\r\n\r\n";
+        let Err(wire::Rejected::Answerable { message, status, place }) =
+            wire::datagram(Bytes::from_static(broken.as_bytes()), &Limits::default())
+        else {
+            panic!("taken")
+        };
+        assert_eq!((status, place), (400, "line ends without CRLF"));
+        let answer = Reply::new(status).to_wire_lenient(&message, "ours", peer()).expect("an answer");
+        assert_eq!(
+            answer,
+            "SIP/2.0 400 Bad Request\r\n\
+             Via: SIP/2.0/UDP h;received=192.0.2.9;x Contact: <sip:evil@x>\r\n\
+             CSeq: 1   x OPTIONS\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn reasons_stay_on_their_line() {
+        let mut reply = Reply::new(400);
+        reply.reason = Some("CSeq\r\nX: y".to_owned());
+        let answer = reply.to_wire(&request(INVITE), Some("ours"), peer());
+        assert!(answer.starts_with(b"SIP/2.0 400 CSeq  X: y\r\nVia"));
+    }
+
+    #[test]
+    fn every_status_code_has_a_phrase() {
+        assert!((100..700).all(|status| !reason_phrase(status).is_empty()));
+        assert_eq!(
+            (reason_phrase(299), reason_phrase(450), reason_phrase(699)),
+            ("OK", "Request Failed", "Failed")
+        );
+    }
+
+    #[test]
+    fn rsip_reads_what_we_write() {
+        use rsip::prelude::{HeadersExt, UntypedHeader};
+        let plain = INVITE.replace("CSeq: 7\n \x20INVITE", "CSeq: 7 INVITE");
+        for status in [100, 180, 200, 302, 486, 603] {
+            let octets =
+                Reply::new(status).body("text/plain", "hi").to_wire(&request(&plain), Some("ours"), peer());
+            let theirs = rsip::Response::try_from(octets.to_vec()).expect("rsip reads it");
+            assert_eq!(theirs.status_code, rsip::StatusCode::from(status));
+            assert_eq!(theirs.call_id_header().map(|id| id.value()), Ok("call@one"));
+            assert_eq!(theirs.cseq_header().map(|cseq| cseq.value()), Ok("7 INVITE"));
+            assert_eq!(theirs.body, b"hi");
+        }
     }
 }

@@ -450,3 +450,158 @@ fn phone_context(value: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        Uri::parse(text.as_bytes()).unwrap_or_else(|e| panic!("{text}: {e}"))
+    }
+
+    fn place(text: &str) -> &'static str {
+        Uri::parse(text.as_bytes()).expect_err(text).place
+    }
+
+    #[test]
+    fn the_parts_of_a_sip_uri() {
+        let uri = uri(
+            "SIPS:alice:secret@Atlanta.COM:5070;transport=TCP;lr;x=a%20b?subject=project%20x&priority=urgent",
+        );
+        assert_eq!((uri.scheme(), uri.user(), uri.password()), ("sips", Some("alice"), Some("secret")));
+        assert_eq!((uri.host(), uri.port()), ("Atlanta.COM", Some(5070)));
+        assert_eq!(
+            (uri.param("TRANSPORT"), uri.param("lr"), uri.param("x")),
+            (Some("TCP"), Some(""), Some("a%20b"))
+        );
+        assert_eq!(uri.param("absent"), None);
+        let headers: Vec<_> = uri.headers().collect();
+        assert_eq!(headers, [("subject", "project%20x"), ("priority", "urgent")]);
+    }
+
+    #[test]
+    fn what_breaks_the_grammar_is_named() {
+        assert_eq!(place(""), "URI scheme");
+        assert_eq!(place("alice@x"), "URI scheme");
+        assert_eq!(place("5ip:a@x"), "URI scheme");
+        assert_eq!(place("sip:"), "URI host");
+        assert_eq!(place("sip:a@"), "URI host");
+        assert_eq!(place("sip:a@b@c"), "URI host");
+        assert_eq!(place("sip:@b"), "URI host");
+        assert_eq!(place("sip:a b@c"), "URI host");
+        assert_eq!(place("sip:a@b c"), "URI host");
+        assert_eq!(place("sip:a@b..c"), "URI host");
+        assert_eq!(place("sip:a@[::1"), "URI host");
+        assert_eq!(place("sip:a@[::g]"), "URI host");
+        assert_eq!(place("sip:a@[1.2.3.4]"), "URI host");
+        assert_eq!(place("sip:a%4@b"), "URI user has a broken escape");
+        assert_eq!(place("sip:a:%zz@b"), "URI user has a broken escape");
+        assert_eq!(place("sip:a@b:"), "URI port");
+        assert_eq!(place("sip:a@b:65536"), "URI port");
+        assert_eq!(place("sip:a@b:5060x"), "URI host");
+        assert_eq!(place("sip:a@b;"), "URI parameter");
+        assert_eq!(place("sip:a@b;;lr"), "URI parameter");
+        assert_eq!(place("sip:a@b;x=%4"), "URI parameter");
+        assert_eq!(place("sip:a@b?"), "URI headers");
+        assert_eq!(place("sip:a@b?x=%"), "URI headers");
+        assert_eq!(place("tel:"), "tel URI number");
+        assert_eq!(place("tel:+"), "tel URI number");
+        assert_eq!(place("tel:-.-"), "tel URI number");
+        assert_eq!(place("tel:+1;"), "URI parameter");
+        assert_eq!(place("tel:+1 2"), "URI parameter");
+        assert_eq!(place("urn:"), "URI holds characters that no URI may hold");
+        assert_eq!(place("urn:a b"), "URI holds characters that no URI may hold");
+        assert_eq!(place("http://<x>"), "URI holds characters that no URI may hold");
+        assert_eq!(Uri::parse(b"sip:\xffa@b").expect_err("not ASCII").place, "URI host");
+    }
+
+    #[test]
+    fn a_uri_takes_as_many_parameters_as_the_limit_and_no_more() {
+        let with = |count: usize| format!("sip:a@b{}", ";x=y".repeat(count));
+        assert!(Uri::parse(with(MOST_PARAMETERS).as_bytes()).is_ok());
+        assert_eq!(place(&with(MOST_PARAMETERS + 1)), "URI parameter");
+    }
+
+    /// The examples of RFC 3261 19.1.4.
+    #[test]
+    fn equivalent_uris_of_rfc_3261() {
+        let equal = [
+            ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com;security=on"),
+            ("sip:carol@chicago.com;newparam=5", "sip:carol@chicago.com;security=on"),
+            (
+                "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
+                "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com",
+            ),
+            (
+                "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
+                "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
+            ),
+        ];
+        for (one, other) in equal {
+            assert!(uri(one).equivalent(&uri(other)) && uri(other).equivalent(&uri(one)), "{one} {other}");
+        }
+    }
+
+    /// The examples of RFC 3261 19.1.4.
+    #[test]
+    fn different_uris_of_rfc_3261() {
+        let different = [
+            ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com:6000;transport=tcp"),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"),
+            ("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"),
+            ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"),
+            ("sip:bob@biloxi.com", "sips:bob@biloxi.com"),
+            ("sip:bob@biloxi.com", "sip:biloxi.com"),
+            ("sip:bob:x@biloxi.com", "sip:bob@biloxi.com"),
+            ("sip:a@b;maddr=192.0.2.1", "sip:a@b"),
+            ("sip:a@b;user=phone", "sip:a@b"),
+            ("sip:a@b;ttl=1", "sip:a@b"),
+            ("sip:a%3Bb@c", "sip:a;b@c"),
+        ];
+        for (one, other) in different {
+            assert!(!uri(one).equivalent(&uri(other)) && !uri(other).equivalent(&uri(one)), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn telephone_numbers_compare_without_separators() {
+        for (one, other, same) in [
+            ("tel:+1-555-0100", "TEL:+1(555)0100", true),
+            ("tel:+1-555-0100", "tel:15550100", false),
+            ("tel:7042;phone-context=Example.COM", "tel:70-42;PHONE-context=example.com", true),
+            ("tel:7042;phone-context=+1-55", "tel:7042;phone-context=+155", true),
+            ("tel:7042;phone-context=+155", "tel:7042;phone-context=+166", false),
+            ("tel:+15550100;ext=1-2", "tel:+15550100;ext=12", true),
+            ("tel:+15550100;a=1;b=2", "tel:+15550100;B=2;A=1", true),
+            ("tel:+15550100;x=1", "tel:+15550100", false),
+        ] {
+            assert_eq!(uri(one).equivalent(&uri(other)), same, "{one} {other}");
+            assert_eq!(uri(other).equivalent(&uri(one)), same, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn identity_is_one_for_all_spellings() {
+        for (written, identity) in [
+            ("sip:alice@one.example", "sip:alice@one.example"),
+            ("SIP:%61l%69ce:pw@One.Example.:5060;user=phone;gr?x=y", "sip:alice@one.example"),
+            ("sip:a%2fb%3A@x:5061", "sip:a%2Fb%3A@x:5061"),
+            ("sips:a@x:5061", "sips:a@x"),
+            ("sips:a@x:5060", "sips:a@x:5060"),
+            ("sip:one.example;lr", "sip:one.example"),
+            ("sip:a@[2001:DB8:0:0::1]", "sip:a@[2001:db8::1]"),
+            ("tel:+1-(555).0100;ext=3", "tel:+15550100"),
+            ("tel:70-4B;phone-context=Example.com", "tel:704b;phone-context=example.com"),
+            ("tel:112", "tel:112"),
+            ("URN:Service:sos.Police", "urn:service:sos.Police"),
+            ("im:Bob@x", "im:Bob@x"),
+        ] {
+            assert_eq!(uri(written).identity(), identity, "{written}");
+        }
+    }
+}

@@ -272,3 +272,97 @@ fn seconds(value: Value<'_>) -> Option<u32> {
 fn unreadable(name: Name) -> Malformed {
     Malformed { place: name.unreadable() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_have_a_package_and_may_have_an_id() {
+        let event = Event::parse(b"conference ; x ; ID = 7").expect("an event");
+        assert_eq!(event, Event { package: "conference".into(), id: Some("7".into()) });
+        assert_eq!(event.to_string(), "conference;id=7");
+        assert_eq!(Event::parse(b"poc-settings.winfo").expect("an event").to_string(), "poc-settings.winfo");
+        for broken in ["", ";id=1", "a b", "a;", "a,b"] {
+            assert_eq!(Event::parse(broken.as_bytes()).expect_err(broken).place, "Event cannot be read");
+        }
+    }
+
+    #[test]
+    fn subscription_states_are_read_and_written() {
+        let text = "terminated;reason=timeout;expires=0;retry-after=5";
+        let state = SubscriptionState::parse(b"Terminated ;reason=timeout; expires=0;retry-after=5;x")
+            .expect("a state");
+        assert_eq!(state.to_string(), text);
+        assert_eq!(SubscriptionState::parse(text.as_bytes()), Ok(state));
+        for broken in ["", "active;expires=x", "active;expires=1x", "active;expires", "active,pending"] {
+            let refused = SubscriptionState::parse(broken.as_bytes()).expect_err(broken);
+            assert_eq!(refused.place, "Subscription-State cannot be read");
+        }
+    }
+
+    #[test]
+    fn session_intervals_may_name_the_refresher() {
+        for (text, interval, refresher_uac) in [
+            ("1800", 1800, None),
+            ("90;refresher=uac", 90, Some(true)),
+            ("90;refresher=uas", 90, Some(false)),
+        ] {
+            let expires = SessionExpires { interval, refresher_uac };
+            assert_eq!(SessionExpires::parse(text.as_bytes()), Ok(expires));
+            assert_eq!(expires.to_string(), text);
+        }
+        assert_eq!(SessionExpires::parse(b"99999999999").map(|expires| expires.interval), Ok(u32::MAX));
+        for broken in ["", "x", "-1", "90;refresher=me", "90;refresher", "90 s"] {
+            assert!(SessionExpires::parse(broken.as_bytes()).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn racks_are_two_numbers_and_a_method() {
+        let rack = RAck::parse(b"776656 \t1 INVITE ").expect("a RAck");
+        assert_eq!(rack, RAck { rseq: 776_656, cseq: 1, method: "INVITE".into() });
+        assert_eq!(rack.to_string(), "776656 1 INVITE");
+        for broken in ["", "1 INVITE", "1 2", "1 2 INVITE x", "1  INVITE", "12INVITE"] {
+            assert_eq!(RAck::parse(broken.as_bytes()).expect_err(broken).place, "RAck cannot be read");
+        }
+    }
+
+    #[test]
+    fn warnings_stand_in_lists_and_their_text_may_hold_commas() {
+        let line = b"399 one.example:5060 \"148 group, \\\"regrouped\\\"\" , 307 [::1] \"\"";
+        let list = Warning::parse_list(line).expect("two");
+        assert_eq!(list[0].text, "148 group, \"regrouped\"");
+        assert_eq!((list[0].code, list[0].agent.as_str()), (399, "one.example:5060"));
+        assert_eq!(list[1], Warning { code: 307, agent: "[::1]".into(), text: String::new() });
+        assert_eq!(list[0].to_string().as_bytes(), &line[..47]);
+        for broken in ["", "39 a \"\"", "3999 a \"\"", "399 a", "399 a text", "399 a \"x", "399 a \"x\","] {
+            assert!(Warning::parse_list(broken.as_bytes()).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn dates_are_in_gmt_and_of_fixed_shape() {
+        assert!(is_date(b"Sat, 13 Nov 2010 23:29:00 GMT"));
+        for broken in [
+            "Fri, 01 Jan 2010 16:00:00 EST",
+            "Xyz, 13 Nov 2010 23:29:00 GMT",
+            "Sat, 13 Xyz 2010 23:29:00 GMT",
+            "Sat, 1 Nov 2010 23:29:00 GMT",
+            "Saturday, 13-Nov-10 23:29:00 GMT",
+            "",
+        ] {
+            assert!(!is_date(broken.as_bytes()), "{broken}");
+        }
+    }
+
+    #[test]
+    fn quoting_and_reading_give_the_text_back() {
+        for text in ["", "a", "a \"b\" \\ c", "ä,;<>"] {
+            let quoted_text = quote(text);
+            let (rest, inside) = quoted(quoted_text.as_bytes()).expect("quoted");
+            assert_eq!((rest, &*unquoted(inside)), (&b""[..], text));
+        }
+        assert_eq!(quote("a\r\nVia: x"), "\"a  Via: x\"");
+    }
+}

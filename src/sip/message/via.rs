@@ -137,3 +137,58 @@ fn transport_name(written: &[u8]) -> Cow<'static, str> {
         None => Cow::Owned(String::from_utf8_lossy(written).to_ascii_uppercase()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(line: &str) -> &'static str {
+        Via::parse_first(line.as_bytes()).expect_err(line).place
+    }
+
+    #[test]
+    fn all_parts_are_read_whatever_white_space_stands_between_them() {
+        let line = b" SIP \t/\r\n 2.0 / tcp\r\n [2001:DB8::1] : 5061\r\n ; BRANCH = z9hG4bKx ;rport; received\t=192.0.2.1;x=\"a,;b\" ;maddr=H , next";
+        let via = Via::parse_first(line).expect("a Via");
+        assert_eq!((&*via.transport, via.host.as_str(), via.port), ("TCP", "[2001:db8::1]", Some(5061)));
+        assert_eq!(via.branch.as_deref(), Some("z9hG4bKx"));
+        assert_eq!(via.received, Some(IpAddr::from([192, 0, 2, 1])));
+        assert_eq!((via.rport, via.maddr.as_deref()), (Some(None), Some("h")));
+    }
+
+    #[test]
+    fn what_breaks_the_grammar_is_named() {
+        assert_eq!(place(""), "Via: sent-protocol");
+        assert_eq!(place("SIP/2.0 h"), "Via: sent-protocol");
+        assert_eq!(place("SIP/2.0/UDP"), "Via: sent-by");
+        assert_eq!(place("SIP/2.0/UDP ;branch=x"), "Via: sent-by");
+        assert_eq!(place("SIP/2.0/UDP [::x]"), "Via: sent-by");
+        assert_eq!(place("SIP/2.0/UDP h:x"), "Via: parameter");
+        assert_eq!(place("SIP/2.0/UDP h:70000"), "Via: parameter");
+        assert_eq!(place("SIP/2.0/UDP h;"), "Via: parameter");
+        assert_eq!(place("SIP/2.0/UDP h;branch="), "Via: parameter");
+        assert_eq!(place("SIP/2.0/UDP h;branch=\"x\""), "Via: parameter");
+        assert_eq!(place("SIP/2.0/UDP h;branch=x;branch=y"), "Via: parameter");
+        assert_eq!(place("SIP/2.0/UDP h;received=name"), "Via: parameter");
+        assert_eq!(place("SIP/2.0/UDP h;rport=70000"), "Via: parameter");
+        assert_eq!(place("SIP/2.0/UDP h;rport;rport=1"), "Via: parameter");
+        assert_eq!(place("SIP/2.0/UDP h x"), "Via: parameter");
+    }
+
+    #[test]
+    fn a_branch_is_unique_if_more_than_the_cookie() {
+        let unique = |branch: &str| {
+            let via = Via::parse_first(format!("SIP/2.0/UDP h;branch={branch}").as_bytes()).expect("a Via");
+            via.unique_branch().is_some()
+        };
+        assert!(unique("z9hG4bKa") && unique("Z9HG4BKa"));
+        assert!(!unique("z9hG4bK") && !unique("1") && !unique("xz9hG4bKa"));
+    }
+
+    #[test]
+    fn a_list_of_vias_is_read_to_its_end() {
+        let list = Via::parse_list(b"SIP/2.0/UDP a , SIP/2.0/TLS b;x=\",\"").expect("two");
+        assert_eq!(list.iter().map(|via| via.host.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(Via::parse_list(b"SIP/2.0/UDP a,").is_err());
+    }
+}

@@ -380,4 +380,122 @@ mod tests {
         assert_eq!(message.body(), "body");
         assert!(message.octets().starts_with(b"OPTIONS"));
     }
+
+    /// An OPTIONS with these lines between its CSeq and its blank line.
+    fn options(lines: &str) -> Vec<u8> {
+        format!("OPTIONS sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h\r\nCSeq: 1 OPTIONS\r\n{lines}\r\n")
+            .into_bytes()
+    }
+
+    fn fault(result: Result<Option<Message>, Rejected>) -> (u16, &'static str) {
+        match result {
+            Err(Rejected::Answerable { status, place, .. }) => (status, place),
+            Err(Rejected::Silent { place }) => (0, place),
+            Ok(taken) => panic!("{taken:?}"),
+        }
+    }
+
+    #[test]
+    fn start_lines_of_requests() {
+        let line = |line: &str| fault(read(&[line.as_bytes(), &options("")[23..]].concat()));
+        assert_eq!(line("OPTIONS  sip:a@b SIP/2.0"), (400, "white space in the request line"));
+        assert_eq!(line("OPTIONS sip:a@b\tSIP/2.0"), (400, "SIP version cannot be read"));
+        assert_eq!(line("OPTIONS sip:a@b SIP/2.0 "), (400, "SIP version cannot be read"));
+        assert_eq!(line("OPTIONS sip:a@b HTTP/1.1"), (400, "SIP version cannot be read"));
+        assert_eq!(line("OPTIONS sip:a@b SIP/2."), (400, "SIP version cannot be read"));
+        assert_eq!(line("OPTIONS sip:a@b SIP/3.0"), (505, "SIP version"));
+        assert_eq!(line("OPTIONS SIP/2.0"), (400, "SIP version cannot be read"));
+        assert_eq!(line("OPTIONS  SIP/2.0"), (400, "Request-URI missing"));
+        assert_eq!(line(" sip:a@b SIP/2.0"), (400, "method is not a token"));
+        assert_eq!(line("OPT\u{e4}ONS sip:a@b SIP/2.0"), (400, "method is not a token"));
+        assert_eq!(line("OPTIONS sip:a@b SIP/2.0\r\n x"), (400, "start line is folded"));
+        assert_eq!(line("ACK sip:a@b SIP/3.0"), (0, "SIP version"));
+        assert_eq!(line("OPTIONS"), (400, "SIP version cannot be read"));
+    }
+
+    #[test]
+    fn start_lines_of_responses() {
+        let start = |line: &str| read(&[line.as_bytes(), &options("")[23..]].concat());
+        for (line, status, reason) in [
+            ("SIP/2.0 200 OK", 200, "OK"),
+            ("SIP/2.0 699 ", 699, ""),
+            ("SIP/2.0 100", 100, ""),
+            ("sip/2.0 486  Busy  ", 486, " Busy  "),
+        ] {
+            let message = start(line).expect("taken").expect("a message");
+            assert_eq!(message.start(), Start::Response { status, reason: reason.as_bytes() });
+        }
+        for line in
+            ["SIP/2.0 099 x", "SIP/2.0 700 x", "SIP/2.0 20 x", "SIP/2.0 2000 x", "SIP/2.0  200 x", "SIP/2.0"]
+        {
+            assert_eq!(fault(start(line)), (0, "status code"), "{line}");
+        }
+        assert_eq!(fault(start("SIP/3.0 200 OK")), (0, "SIP version"));
+    }
+
+    #[test]
+    fn only_what_has_a_via_and_a_cseq_is_answered() {
+        let broken = |text: &str| fault(read(text.as_bytes())).0;
+        assert_eq!(broken("BYE sip:a SIP/2.0\r\nv: x\r\nCSeq: x\r\nno colon\r\n\r\n"), 400);
+        assert_eq!(broken("BYE sip:a SIP/2.0\r\nCSeq: x\r\nno colon\r\n\r\n"), 0);
+        assert_eq!(broken("BYE sip:a SIP/2.0\r\nVia: x\r\nno colon\r\n\r\n"), 0);
+        assert_eq!(broken("ACK sip:a SIP/2.0\r\nVia: x\r\nCSeq: x\r\nno colon\r\n\r\n"), 0);
+        assert_eq!(broken("\x16\x03\x01 no SIP at all"), 0);
+    }
+
+    #[test]
+    fn header_lines_up_to_the_limit() {
+        let limits = Limits { headers: 10, ..Limits::default() };
+        let with = |count: usize| datagram(Bytes::from(options(&"a: b\r\n".repeat(count - 2))), &limits);
+        assert_eq!(with(10).expect("taken").map(|message| message.lines().count()), Some(10));
+        assert_eq!(fault(with(11)), (400, "too many header lines"));
+    }
+
+    #[test]
+    fn a_header_line_up_to_the_limit() {
+        let limits = Limits { header_octets: 100, ..Limits::default() };
+        let with = |line: String| datagram(Bytes::from(options(&format!("{line}\r\n"))), &limits);
+        assert!(with(format!("a: {}", "b".repeat(97))).is_ok());
+        assert_eq!(fault(with(format!("a: {}", "b".repeat(98)))), (400, "header line too long"));
+        assert!(with(format!("a: {}\r\n {}", "b".repeat(47), "c".repeat(47))).is_ok());
+        assert_eq!(
+            fault(with(format!("a: {}\r\n {}", "b".repeat(47), "c".repeat(48)))),
+            (400, "header line too long")
+        );
+    }
+
+    #[test]
+    fn a_message_up_to_the_limit() {
+        let octets = [options("").as_slice(), b"body"].concat();
+        let limited = |most: usize| {
+            let limits = Limits { message_octets: most, ..Limits::default() };
+            datagram(Bytes::from(octets.clone()), &limits)
+        };
+        assert!(limited(octets.len()).is_ok());
+        assert_eq!(fault(limited(octets.len() - 1)), (413, "message too large"));
+        // Too little is left to answer.
+        assert_eq!(fault(limited(30)).0, 0);
+    }
+
+    #[test]
+    fn a_message_from_a_stream_must_say_its_length() {
+        let on_stream = |octets: Vec<u8>| message(Bytes::from(octets), &Limits::default()).map(Some);
+        assert_eq!(fault(on_stream(options(""))), (400, "Content-Length missing"));
+        assert_eq!(fault(on_stream(options("l: 65535\r\n"))), (413, "message too large"));
+        assert_eq!(fault(on_stream(options("l: 1\r\n"))), (400, "body shorter than Content-Length"));
+        assert!(on_stream(options("l: 0\r\n")).is_ok());
+    }
+
+    #[test]
+    fn folds_become_one_space() {
+        for (value, unfolded) in [
+            ("a", "a"),
+            ("a\r\n b", "a b"),
+            ("a \t\r\n \t b\r\n\tc", "a b c"),
+            ("a\r\n \r\n b", "a b"),
+            ("\"a\r\n  b\"", "\"a b\""),
+        ] {
+            assert_eq!(unfold(value.as_bytes()).as_ref(), unfolded.as_bytes(), "{value:?}");
+        }
+    }
 }

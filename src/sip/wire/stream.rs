@@ -121,3 +121,102 @@ fn body_length(head: &[u8]) -> Result<usize, &'static str> {
     }
     found.ok_or("Content-Length missing")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BYE: &[u8] = b"BYE sip:a SIP/2.0\r\nVia: x\r\nCSeq: 1 BYE\r\nl: 4\r\n\r\nbody";
+
+    fn next(framer: &mut Framer, buffer: &mut BytesMut) -> Framed {
+        framer.next(buffer, &Limits::default())
+    }
+
+    fn broken(octets: &[u8], limits: &Limits) -> (&'static str, bool) {
+        match Framer::default().next(&mut BytesMut::from(octets), limits) {
+            Framed::Broken { place, head } => (place, head.is_some()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn messages_come_out_whole_when_octets_trickle_in() {
+        let (mut framer, mut buffer) = (Framer::default(), BytesMut::new());
+        let mut messages = 0;
+        for octet in [BYE, BYE].concat() {
+            assert!(matches!(next(&mut framer, &mut buffer), Framed::More));
+            buffer.extend_from_slice(&[octet]);
+            if buffer.len() == BYE.len() {
+                let Framed::Message(message) = next(&mut framer, &mut buffer) else { panic!("no message") };
+                assert_eq!(message, BYE);
+                messages += 1;
+            }
+        }
+        assert_eq!((messages, buffer.len()), (2, 0));
+    }
+
+    #[test]
+    fn what_was_searched_is_not_searched_again() {
+        let (mut framer, mut buffer) =
+            (Framer::default(), BytesMut::from(&b"BYE sip:a SIP/2.0\r\nVia: x\r"[..]));
+        assert!(matches!(next(&mut framer, &mut buffer), Framed::More));
+        assert_eq!(framer.searched, buffer.len());
+        // The blank line begins within what was searched.
+        buffer.extend_from_slice(b"\nl: 0\r\n");
+        assert!(matches!(next(&mut framer, &mut buffer), Framed::More));
+        buffer.extend_from_slice(b"\r\n");
+        assert!(matches!(next(&mut framer, &mut buffer), Framed::Message(_)));
+        assert_eq!(framer.searched, 0);
+    }
+
+    #[test]
+    fn a_double_crlf_between_messages_is_a_ping_and_a_single_one_is_skipped() {
+        let (mut framer, mut buffer) = (Framer::default(), BytesMut::from(&b"\r\n\r\n\r\n"[..]));
+        assert!(matches!(next(&mut framer, &mut buffer), Framed::Ping));
+        assert!(matches!(next(&mut framer, &mut buffer), Framed::More));
+        buffer.extend_from_slice(BYE);
+        buffer.extend_from_slice(b"\r\n\r");
+        assert!(matches!(next(&mut framer, &mut buffer), Framed::Message(message) if message == BYE));
+        assert!(matches!(next(&mut framer, &mut buffer), Framed::More));
+        buffer.extend_from_slice(b"\n");
+        assert!(matches!(next(&mut framer, &mut buffer), Framed::Ping));
+    }
+
+    #[test]
+    fn what_cannot_begin_a_message_ends_the_stream_at_once() {
+        assert_eq!(
+            broken(b"\x16\x03\x01\x02", &Limits::default()),
+            ("not the beginning of a message", false)
+        );
+        assert_eq!(broken(b"\r\n \r\n", &Limits::default()), ("not the beginning of a message", false));
+        assert_eq!(broken(b"\rX", &Limits::default()), ("not the beginning of a message", false));
+    }
+
+    #[test]
+    fn a_head_without_a_sure_length_ends_the_stream_but_may_be_answered() {
+        let with = |lines: &str| {
+            let octets = format!("BYE sip:a SIP/2.0\r\nVia: x\r\nCSeq: 1 BYE\r\n{lines}\r\n");
+            broken(octets.as_bytes(), &Limits::default())
+        };
+        assert_eq!(with(""), ("Content-Length missing", true));
+        assert_eq!(with("l: 4\r\nl: 4\r\n"), ("Content-Length twice", true));
+        assert_eq!(with("l: -4\r\n"), ("Content-Length is not a number", true));
+        assert_eq!(with("Subject: a\nl: 4\r\n"), ("line ends without CRLF", true));
+        assert_eq!(with("l: 65536\r\n"), ("message too large", true));
+        assert_eq!(with("l: 18446744073709551615\r\n"), ("message too large", true));
+    }
+
+    #[test]
+    fn a_message_up_to_the_limit() {
+        let limits = |most: usize| Limits { message_octets: most, ..Limits::default() };
+        let whole = Framer::default().next(&mut BytesMut::from(BYE), &limits(BYE.len()));
+        assert!(matches!(whole, Framed::Message(_)));
+        assert_eq!(broken(BYE, &limits(BYE.len() - 1)), ("message too large", true));
+        let endless = [b'x'; 100];
+        assert!(matches!(
+            Framer::default().next(&mut BytesMut::from(&endless[..]), &limits(100)),
+            Framed::More
+        ));
+        assert_eq!(broken(&endless, &limits(99)), ("message head too large", false));
+    }
+}
