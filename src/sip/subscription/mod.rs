@@ -13,3 +13,6 @@ pub use subscriber::{End, Subscriber, SubscriberEvent, SubscriberId};
 fn ends_subscription(status: u16) -> bool {
     matches!(status, 404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 503 | 604)
 }
+
+#[cfg(test)]
+mod tests;

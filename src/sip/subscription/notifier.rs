@@ -488,3 +488,16 @@ struct Matter {
     server: Option<ServerId>,
     expires: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_the_arrows_of_the_figure() {
+        let states = [State::Active, State::Ending, State::Closing, State::Over];
+        let events =
+            [On::Notify, On::NotifyLast, On::Refresh, On::Unsubscribe, On::Expire, On::Answered, On::Lost];
+        crate::sip::figure::check("notifier", &states, &events, next);
+    }
+}

@@ -595,3 +595,24 @@ fn cseq_of(draft: &Draft) -> u32 {
     let cseq = draft.get(Name::CSeq).unwrap_or_default();
     cseq.split_ascii_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_the_arrows_of_the_figure() {
+        let states = [State::Waiting, State::Quitting, State::Active, State::Leaving, State::Over];
+        let events = [
+            On::Known,
+            On::Notified,
+            On::NotifiedEnd,
+            On::Refused,
+            On::Silence,
+            On::RefreshDue,
+            On::Expired,
+            On::GiveUp,
+        ];
+        crate::sip::figure::check("subscriber", &states, &events, next);
+    }
+}
