@@ -112,8 +112,12 @@ pub(super) fn policy(config: &Config) -> Policy {
         media_address: config.media.address,
         default_encodings: config.media.encodings.clone(),
         constituents_wait_for_call: policy.constituents_wait_for_call,
-        buffers_media: false,
-        resource_priorities: ResourcePriorities::default(),
+        buffers_media: policy.buffers_media,
+        resource_priorities: ResourcePriorities {
+            emergency: policy.resource_priority.emergency.clone(),
+            imminent_peril: policy.resource_priority.imminent_peril.clone(),
+            normal: policy.resource_priority.normal.clone(),
+        },
     }
 }
 
