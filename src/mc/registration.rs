@@ -126,7 +126,7 @@ fn own(view: &View<'_>, ask: &RegisterAsk, live: &[Binding]) -> Result<Vec<Bindi
     }
 
     // Step 7.
-    let (longest, shortest) = view.policy.registration_seconds;
+    let (longest, shortest) = (view.policy.registration_maximum, view.policy.registration_minimum);
     let mut bindings = live.to_vec();
     for contact in &ask.contacts {
         let interval = contact.expires.or(ask.expires).unwrap_or(longest);
@@ -160,7 +160,7 @@ fn own(view: &View<'_>, ask: &RegisterAsk, live: &[Binding]) -> Result<Vec<Bindi
 fn third_party(view: &View<'_>, ask: &RegisterAsk, live: &[Binding]) -> Vec<Binding> {
     let contact = ask.contacts.first();
     let interval = contact.and_then(|contact| contact.expires).or(ask.expires);
-    let interval = interval.unwrap_or(view.policy.registration_seconds.0);
+    let interval = interval.unwrap_or(view.policy.registration_maximum);
     if interval == 0 || ask.remove_all {
         return Vec::new();
     }

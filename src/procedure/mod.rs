@@ -52,8 +52,10 @@ pub struct Policy {
     pub constituents_limit: usize,
     /// Interval granted for affiliations and affiliation subscriptions, seconds (4294967295).
     pub affiliation_interval: u32,
-    /// Longest life of a registration, seconds; shortest (423 below).
-    pub registration_seconds: (u32, u32),
+    /// Shortest life of a registration, seconds; 423 below (RFC 3261 10.3 step 7).
+    pub registration_minimum: u32,
+    /// Longest life of a registration, seconds.
+    pub registration_maximum: u32,
     /// Media function: address for SDP answers.
     pub media_address: std::net::IpAddr,
     /// Codecs offered to members where the caller's offer has none of its own, by rtpmap name.

@@ -142,7 +142,7 @@ fn an_interval_below_the_least_is_too_brief() {
 #[test]
 fn an_hour_is_never_too_brief() {
     let mut world = world();
-    world.policy.registration_seconds = (7200, 7200);
+    world.policy.registration_minimum = 7200;
     let refused =
         refusal(&mut world, RegisterAsk { expires: Some(3599), ..ask("bob", &[contact(HERE, "")], 1) });
     assert_eq!(refused, Refusal::IntervalTooBrief { minimum: 3600 });
