@@ -120,3 +120,105 @@ fn time_per_message() {
     measure("scan and read", &mut || drop(std::hint::black_box(Request::read(scan()))));
     measure("answer", &mut || drop(std::hint::black_box(reply.to_wire(&request, Some("tag"), peer()))));
 }
+
+/// Datagrams of the largest size, made to cost as much as they can.
+fn hostile() -> Vec<(&'static str, Vec<u8>)> {
+    const SIZE: usize = 60_000;
+    let head = "INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=f\r\n\
+                To: <sip:a@b>\r\nCall-ID: c\r\nCSeq: 1 INVITE";
+    let with = |line: &dyn Fn(usize) -> String| {
+        let mut text = head.to_owned();
+        let mut at = 0;
+        while text.len() < SIZE {
+            text.push_str(&line(at));
+            at += 1;
+        }
+        text.push_str("\r\n\r\n");
+        text.into_bytes()
+    };
+    vec![
+        ("short headers", with(&|_| "\r\na:b".to_owned())),
+        ("known headers", with(&|_| "\r\nv:x".to_owned())),
+        (
+            "many lines just below the limit",
+            with(&|at| if at < 240 { "\r\nX-Header: y".into() } else { "z".into() }),
+        ),
+        ("folds", with(&|_| "\r\n ".to_owned())),
+        (
+            "folds of few octets",
+            with(&|at| if at % 2000 == 0 { "\r\nSubject: x".into() } else { "\r\n ".into() }),
+        ),
+        ("no line end", with(&|_| "x".to_owned())),
+        ("bare CR", with(&|_| "\r".to_owned())),
+        ("bare LF", with(&|_| "\n".to_owned())),
+        ("blank lines first", [&b"\r\n"[..].repeat(SIZE / 2), head.as_bytes()].concat()),
+        (
+            "long lists",
+            with(&|at| if at % 300 == 0 { "\r\nRoute: <sip:a>".into() } else { ",<sip:a;lr>".into() }),
+        ),
+        ("open quotes", with(&|at| if at % 3000 == 0 { "\r\nContact: x".into() } else { ",\"".into() })),
+        ("open brackets", with(&|at| if at % 3000 == 0 { "\r\nContact: x".into() } else { ",<".into() })),
+        ("parameters", with(&|at| if at % 2500 == 0 { "\r\nContact: sip:a".into() } else { ";a".into() })),
+        (
+            "uri parameters",
+            with(&|at| if at % 2500 == 0 { "\r\nContact: <sip:a".into() } else { ";a".into() }),
+        ),
+        ("escapes", with(&|at| if at % 2500 == 0 { "\r\nContact: sip:a".into() } else { "%41".into() })),
+        (
+            "random octets",
+            (0..SIZE as u64).map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect(),
+        ),
+    ]
+}
+
+/// Takes a datagram and reads all of it that a service may read.
+fn take_all(octets: Bytes, limits: &Limits) {
+    let Ok(Some(message)) = wire::datagram(octets, limits) else { return };
+    let Ok(request) = Request::read(message) else { return };
+    let _ = (request.contacts(), request.vias(), request.addresses(wire::Name::Route));
+    for name in wire::Name::ALL {
+        let _ = (request.tokens(*name), request.text(*name), request.number(*name));
+    }
+    let _ = reply_to(&request);
+}
+
+fn reply_to(request: &Request) -> Bytes {
+    Reply::new(200).to_wire(request, Some("tag"), peer())
+}
+
+#[test]
+fn hostile_datagrams_allocate_little() {
+    for (what, octets) in hostile() {
+        let octets = Bytes::from(octets);
+        let (count, _) = allocations(|| wire::datagram(octets.clone(), &Limits::default()));
+        // The header table grows by doubling up to the limit.
+        assert!(count <= 8, "{what}: {count}");
+    }
+}
+
+#[test]
+#[ignore = "measures; says nothing in a debug build"]
+#[allow(clippy::disallowed_methods, reason = "this is the clock of a measurement")]
+fn time_of_hostile_datagrams() {
+    let limits = Limits::default();
+    for (what, octets) in hostile() {
+        let octets = Bytes::from(octets);
+        let mut times: Vec<_> = (0..1000)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                let _ = std::hint::black_box(wire::datagram(octets.clone(), &limits));
+                let scanned = start.elapsed();
+                take_all(octets.clone(), &limits);
+                (scanned, start.elapsed())
+            })
+            .collect();
+        times.sort();
+        for (part, (scan, all)) in [("median", times[500]), ("p99", times[990])] {
+            println!(
+                "{what}: {part} of the scan {} us, with all readers {} us",
+                scan.as_micros(),
+                all.as_micros()
+            );
+        }
+    }
+}

@@ -146,6 +146,7 @@ impl<'a> Raw<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::grammar::MOST_PARAMETERS;
     use super::*;
 
     fn address(text: &str) -> NameAddr {
@@ -211,5 +212,12 @@ mod tests {
         for broken in ["", "<sip:a>,", ",<sip:a>", "<sip:a>,,<sip:b>", "<sip:a> <sip:b>"] {
             assert!(NameAddr::parse_list(broken.as_bytes()).is_err(), "{broken}");
         }
+    }
+
+    #[test]
+    fn an_address_takes_as_many_parameters_as_the_limit_and_no_more() {
+        let with = |count: usize| NameAddr::parse(format!("<sip:a>{}", ";x=y".repeat(count)).as_bytes());
+        assert_eq!(with(MOST_PARAMETERS).map(|address| address.params.len()), Ok(MOST_PARAMETERS));
+        assert_eq!(with(MOST_PARAMETERS + 1).map(|_| ()), Err(BAD_PARAMETER));
     }
 }

@@ -1,12 +1,9 @@
 //! Digest challenges and credentials.
 
 use super::Malformed;
-use super::grammar::{end, parameter, quote, separator, space, token};
+use super::grammar::{MOST_PARAMETERS, end, parameter, quote, separator, space, token};
 use nom::Parser;
 use std::fmt;
-
-/// Parameters of one challenge or of credentials; more are refused.
-pub const MOST_PARAMETERS: usize = 64;
 
 /// Credentials or challenge of Digest (RFC 7616, RFC 2617), parameters unquoted.
 #[derive(Clone, Debug, PartialEq, Eq)]

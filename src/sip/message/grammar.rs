@@ -204,17 +204,21 @@ pub(super) fn parameter(input: &[u8]) -> Parsed<'_, (&[u8], Value<'_>)> {
     Ok((rest, (name, Value::Plain(value))))
 }
 
+/// Parameters of one value or URI, and of one Digest challenge; more are refused before memory goes into them.
+pub const MOST_PARAMETERS: usize = 64;
+
 /// `*( SEMI generic-param )`: calls `each` with all of them and stops before what is none.
 pub(super) fn parameters<'a>(
     mut input: &'a [u8],
     mut each: impl FnMut(&'a [u8], Value<'a>) -> Option<()>,
 ) -> Parsed<'a, ()> {
-    while let Ok((rest, _)) = separator(';').parse(input) {
+    for _ in 0..=MOST_PARAMETERS {
+        let Ok((rest, _)) = separator(';').parse(input) else { return Ok((input, ())) };
         let (rest, (name, value)) = parameter(rest)?;
         each(name, value).ok_or(nom::Err::Error(()))?;
         input = rest;
     }
-    Ok((input, ()))
+    fail()
 }
 
 /// White space up to the end of the value: what every complete value ends with.

@@ -301,3 +301,146 @@ fn sequence(value: &[u8]) -> Result<(u32, &[u8]), Malformed> {
     end(rest).map_err(unreadable)?;
     Ok((number, method))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Limits;
+    use crate::sip::message::{Malformed, Method, Request, Response};
+    use crate::sip::wire::{self, Name};
+    use bytes::Bytes;
+
+    const BYE: &str = "BYE sip:b@two.example SIP/2.0\nVia: SIP/2.0/UDP h\nFrom: <sip:a@x>;tag=f\nTo: <sip:b@x>;tag=t\n\
+                       Call-ID: c\nCSeq: 7 BYE\n";
+
+    fn message(text: &str) -> wire::Message {
+        let octets = Bytes::from(format!("{text}\n").replace('\n', "\r\n"));
+        wire::datagram(octets, &Limits::default()).expect("scanned").expect("a message")
+    }
+
+    fn with(lines: &str) -> Request {
+        Request::read(message(&format!("{BYE}{lines}"))).expect("a request")
+    }
+
+    fn place(from: &str, to: &str) -> &'static str {
+        let text = BYE.replace(from, to);
+        assert_ne!(text, BYE, "{from}");
+        match Request::read(message(&text)) {
+            Err(Malformed { place }) => place,
+            Ok(_) => "taken",
+        }
+    }
+
+    #[test]
+    fn what_every_layer_needs_is_read() {
+        let request = with("");
+        assert_eq!((request.method(), request.method_token(), request.cseq()), (Method::Bye, "BYE", 7));
+        assert_eq!((request.from_tag(), request.to_tag(), request.call_id()), ("f", Some("t"), "c"));
+        assert_eq!((request.top_via().host.as_str(), request.uri().as_str()), ("h", "sip:b@two.example"));
+        assert_eq!(request.from().map(|from| from.uri.as_str().to_owned()), Ok("sip:a@x".to_owned()));
+    }
+
+    #[test]
+    fn what_is_missing_or_there_twice_is_named() {
+        assert_eq!(place("Via", "X"), "Via missing");
+        assert_eq!(place("From", "X"), "From missing");
+        assert_eq!(place("To", "X"), "To missing");
+        assert_eq!(place("Call-ID", "X"), "Call-ID missing");
+        assert_eq!(place("CSeq", "X"), "CSeq missing");
+        assert_eq!(place("To:", "f: <sip:x>\nTo:"), "From twice");
+        assert_eq!(place("To:", "t: <sip:x>\nTo:"), "To twice");
+        assert_eq!(place("To:", "i: c\nTo:"), "Call-ID twice");
+        assert_eq!(place("To:", "cseq: 7 BYE\nTo:"), "CSeq twice");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        assert_eq!(place("<sip:a@x>", "<sip:a@x"), "From cannot be read");
+        assert_eq!(place(";tag=f", ";tag"), "From cannot be read");
+        assert_eq!(place(";tag=f", ";tag=\"f\""), "From cannot be read");
+        assert_eq!(place(";tag=f", ";tag=f;tag=f"), "From cannot be read");
+        assert_eq!(place(";tag=f", ", <sip:b>"), "From cannot be read");
+        assert_eq!(place("<sip:b@x>", "<sip:>"), "To cannot be read");
+        assert_eq!(place("Call-ID: c", "Call-ID: "), "Call-ID cannot be read");
+        assert_eq!(place("Call-ID: c", "Call-ID: c d"), "Call-ID cannot be read");
+        assert_eq!(place("Call-ID: c", "Call-ID: \u{e4}"), "Call-ID cannot be read");
+        assert_eq!(place("SIP/2.0/UDP h", "SIP/2.0/UDP"), "Via: sent-by");
+        assert_eq!(place("sip:b@two.example", "sip:b@"), "Request-URI cannot be read");
+        assert_eq!(place("sip:b@two.example", "sip:b@x?a=b"), "Request-URI with headers");
+    }
+
+    #[test]
+    fn cseq_is_a_number_below_two_to_the_31_and_the_method() {
+        assert_eq!(place("7 BYE", "2147483647 BYE"), "taken");
+        assert_eq!(place("7 BYE", "0\n \tBYE "), "taken");
+        assert_eq!(place("7 BYE", "2147483648 BYE"), "CSeq number too large");
+        assert_eq!(place("7 BYE", "99999999999999999999 BYE"), "CSeq number too large");
+        assert_eq!(place("7 BYE", "7 INVITE"), "CSeq method differs from the request line");
+        assert_eq!(place("7 BYE", "7 bye"), "CSeq method differs from the request line");
+        for broken in ["7BYE", "BYE 7", "-7 BYE", "7", "7 BYE x", ""] {
+            assert_eq!(place("7 BYE", broken), "CSeq cannot be read", "{broken}");
+        }
+    }
+
+    #[test]
+    fn numbers_may_have_parameters_and_comments() {
+        let read = |value: &str| with(&format!("Expires: {value}\n")).number(Name::Expires);
+        assert_eq!(
+            (read("0"), read("3600;x=y"), read("3600 ; x")),
+            (Ok(Some(0)), Ok(Some(3600)), Ok(Some(3600)))
+        );
+        assert_eq!(read("18000 (in a meeting) ;duration=3600"), Ok(Some(18000)));
+        assert_eq!((read("4294967295"), read("4294967296")), (Ok(Some(u32::MAX)), Ok(Some(u32::MAX))));
+        for broken in ["", "x", "-1", "1 2", "1x", "1,2", "0x10"] {
+            assert_eq!(read(broken), Err(Malformed { place: "Expires cannot be read" }), "{broken}");
+        }
+        assert_eq!(with("").number(Name::Expires), Ok(None));
+    }
+
+    #[test]
+    fn tokens_are_gathered_from_all_lines() {
+        let request = with("Supported: timer , 100rel\nk:\nSupported: ,x;y=\"a,b\",\n");
+        assert_eq!(request.tokens(Name::Supported), ["timer", "100rel", "x;y=\"a,b\""]);
+        assert!(request.tokens(Name::Require).is_empty());
+    }
+
+    #[test]
+    fn absent_headers_are_none_and_broken_ones_are_named() {
+        let absent = with("");
+        assert_eq!((absent.event(), absent.rack(), absent.session_expires()), (Ok(None), Ok(None), Ok(None)));
+        assert_eq!((absent.subscription_state(), absent.warnings()), (Ok(None), Ok(Vec::new())));
+        let broken = with("Event: ;\nRAck: 1\nWarning: 1\nSession-Expires: x\nSubscription-State:\n");
+        let places = [
+            broken.event().map(|_| ()),
+            broken.rack().map(|_| ()),
+            broken.warnings().map(|_| ()),
+            broken.session_expires().map(|_| ()),
+            broken.subscription_state().map(|_| ()),
+        ];
+        let names = ["Event", "RAck", "Warning", "Session-Expires", "Subscription-State"];
+        for (read, name) in places.into_iter().zip(names) {
+            assert_eq!(read.expect_err(name).place, format!("{name} cannot be read"));
+        }
+    }
+
+    #[test]
+    fn a_response_is_read_by_the_same_rules() {
+        let text = BYE.replace("BYE sip:b@two.example SIP/2.0", "SIP/2.0 481 Gone away");
+        let response = Response::read(message(&text)).expect("a response");
+        assert_eq!((response.status(), response.reason().as_str()), (481, "Gone away"));
+        assert_eq!((response.method(), response.cseq(), response.to_tag()), (Method::Bye, 7, Some("t")));
+        assert_eq!(
+            Response::read(message(&text.replace("To", "X"))).map(|_| ()),
+            Err(Malformed { place: "To missing" })
+        );
+        assert_eq!(Response::read(message(BYE)).map(|_| ()), Err(Malformed { place: "not a response" }));
+        assert_eq!(Request::read(message(&text)).map(|_| ()), Err(Malformed { place: "not a request" }));
+    }
+
+    #[test]
+    fn a_refused_request_comes_back_whole() {
+        let text = BYE.replace("7 BYE", "7 ACK");
+        let refused = Request::read_or_return(message(&text)).expect_err("refused");
+        assert_eq!(refused.1.place, "CSeq method differs from the request line");
+        assert_eq!(refused.0.octets(), message(&text).octets());
+    }
+}

@@ -1,7 +1,7 @@
 //! URIs (RFC 3261 19.1, RFC 3966).
 
 use super::Malformed;
-use super::grammar::{Parsed, escapes_are_whole, fail, host, ip, port};
+use super::grammar::{MOST_PARAMETERS, Parsed, escapes_are_whole, fail, host, ip, port};
 use crate::sip::wire::octet::{is_password, is_unreserved, is_uri_headers, is_uri_parameter, is_user};
 use nom::bytes::complete::{take_while, take_while1};
 use nom::character::complete::char;
@@ -127,9 +127,6 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 }
-
-/// Parameters of one URI; more are refused, so that comparing URIs stays cheap.
-pub const MOST_PARAMETERS: usize = 64;
 
 const BAD_SCHEME: Malformed = Malformed { place: "URI scheme" };
 const BAD_PORT: Malformed = Malformed { place: "URI port" };

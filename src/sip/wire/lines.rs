@@ -2,7 +2,7 @@
 
 use super::Name;
 use super::octet::{is_space, is_token};
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 /// One line with its continuation lines, as offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +22,18 @@ pub(super) struct Line {
 pub(super) fn line(octets: &[u8], start: usize) -> Option<Line> {
     let (mut from, mut folded, mut bare) = (start, false, false);
     loop {
-        let at = from + memchr2(b'\r', b'\n', octets.get(from..)?)?;
+        let mut at = from + memchr2(b'\r', b'\n', octets.get(from..)?)?;
         let next = match octets.get(at..)? {
             [b'\r', b'\n', ..] => at + 2,
             [b'\n', ..] => {
                 bare = true;
                 at + 1
             }
-            _ => {
+            // The message is lost already; look for the end of the line only.
+            after => {
                 bare = true;
-                from = at + 1;
-                continue;
+                at += memchr(b'\n', after)?;
+                at + 1
             }
         };
         // A blank line ends the head whatever the body begins with.

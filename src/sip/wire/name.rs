@@ -82,10 +82,8 @@ macro_rules! names {
 
             /// The name as this server writes it; empty for `Other`.
             pub const fn text(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $text,)*
-                    Self::Other => "",
-                }
+                const TEXTS: &[&str] = &[$($text,)* ""];
+                TEXTS[self as usize]
             }
 
             /// What the log and the reason phrase say of a header with this name that cannot be read.
