@@ -432,7 +432,9 @@ fn contact_parameters(params: &[(String, Option<String>)]) -> String {
         text.push(';');
         text.push_str(name);
         if let Some(value) = value {
-            let token = !value.is_empty()
+            // Values of feature tags always stand in quotes (RFC 3840 9), other values where they must.
+            let token = !is_feature_tag(name)
+                && !value.is_empty()
                 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
             if token {
                 text.push_str(&format!("={value}"));
@@ -445,7 +447,49 @@ fn contact_parameters(params: &[(String, Option<String>)]) -> String {
     text
 }
 
+/// Feature tags of RFC 3840 9 that may have a value; all others begin with `+`.
+const BASE_TAGS: [&str; 10] = [
+    "class",
+    "duplex",
+    "mobility",
+    "description",
+    "events",
+    "priority",
+    "methods",
+    "schemes",
+    "type",
+    "language",
+];
+
+fn is_feature_tag(name: &str) -> bool {
+    name.starts_with('+') || BASE_TAGS.contains(&name)
+}
+
 /// A Route value that leads to this URI.
 fn route_of(uri: &Uri) -> String {
     if uri.param("lr").is_some() { format!("<{}>", uri.as_str()) } else { format!("<{};lr>", uri.as_str()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contact_parameters_keep_their_quotes_where_the_grammar_wants_them() {
+        let params = [
+            ("+g.3gpp.mcptt", None),
+            ("+g.3gpp.icsi-ref", Some("urn%3Aurn-7%3A3gpp-service.ims.icsi.mcptt")),
+            ("methods", Some("INVITE")),
+            ("q", Some("0.5")),
+            ("reg-id", Some("1")),
+            ("expires", Some("60")),
+            ("x", Some("a \"b\"")),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
+        assert_eq!(
+            contact_parameters(&params),
+            ";+g.3gpp.mcptt;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mcptt\";methods=\"INVITE\"\
+             ;reg-id=1;x=\"a \\\"b\\\"\""
+        );
+    }
 }
