@@ -331,7 +331,7 @@ fn a_path_is_found_wherever_it_stands() {
             "sip::dialog::sibling::f"
         ]
     );
-    assert!(names.other.contains(&["rsip", "Method", "Ack"].map(str::to_owned).to_vec()));
+    assert!(names.other.contains(["rsip", "Method", "Ack"].map(str::to_owned).as_slice()));
 }
 
 #[test]
