@@ -71,7 +71,12 @@ fn feed(node: &mut Node, now: Time, flow: Flow, octets: Bytes) -> Bytes {
     if let Some(batch) = ready.batch {
         ready.at_once.extend(node.settle(now, batch.number, Kept::Yes));
     }
-    ready.at_once.into_iter().find(|transmit| !transmit.trying).map(|transmit| transmit.octets).unwrap_or_default()
+    ready
+        .at_once
+        .into_iter()
+        .find(|transmit| !transmit.trying)
+        .map(|transmit| transmit.octets)
+        .unwrap_or_default()
 }
 
 fn invite(n: u64) -> Bytes {

@@ -88,6 +88,18 @@ impl SessionDescription {
         Ok(out.finish())
     }
 
+    /// Whether [`Self::answer`] would find a speech medium with one of these codecs, without writing the answer.
+    ///
+    /// # Errors
+    /// The reason, as [`Self::answer`] gives it.
+    pub fn acceptable(&self, encodings: &[String]) -> Result<(), &'static str> {
+        let offer = Offer::of(&self.text);
+        let (_, medium) = offer.speech().ok_or("no speech medium")?;
+        let codecs = medium.codecs();
+        let common = encodings.iter().any(|encoding| codecs.iter().any(|codec| codec.is(encoding)));
+        if common { Ok(()) } else { Err("no common codec") }
+    }
+
     /// The offer to a member: the caller's codecs with their attributes, at a leg of the media function
     /// (TS 24.379 6.3.3.1.1). `caller`: the offer of the one who called, if there is one. Codecs of the caller that the
     /// leg does not take are left out; without a caller, or without a codec in common, the leg's own are offered.

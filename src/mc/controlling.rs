@@ -17,7 +17,6 @@ use super::commencement::{self, Caller, Commencement};
 use super::session::{FIRST_HOPS, Session, Template, media_leg, note, session_identity};
 use super::{groups, inviting, joining, regrouped, upgrading};
 use crate::documents::SessionDescription;
-use crate::documents::sdp::MediaLeg;
 use crate::model::*;
 use crate::procedure::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,7 +80,7 @@ fn named(uri: Option<&str>, element: &str) -> Result<String, Refusal> {
     uri.and_then(uri::identity).ok_or_else(|| Refusal::Malformed { place: element.to_owned() })
 }
 
-/// Step 2: one speech medium with a codec that we take. The ports of this answer are not used.
+/// Step 2: one speech medium with a codec that we take.
 pub(super) fn acceptable(
     view: &View<'_>,
     group: Option<&GroupDocument>,
@@ -91,17 +90,7 @@ pub(super) fn acceptable(
         Some(group) if !group.encodings.is_empty() => &group.encodings,
         _ => &view.policy.default_encodings,
     };
-    let trial = MediaLeg {
-        address: view.policy.media_address,
-        port: 9,
-        session: 1,
-        version: 1,
-        encodings,
-        priority: None,
-        implicit_request: false,
-        queueing: false,
-    };
-    offer.answer(&trial).map(drop).map_err(|why| Refusal::MediaNotAcceptable { why })
+    offer.acceptable(encodings).map_err(|why| Refusal::MediaNotAcceptable { why })
 }
 
 /// TS 24.379 6.3.5.2: the group exists for this service, may be called, and the caller is a member.

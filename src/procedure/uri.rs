@@ -5,6 +5,9 @@ use crate::sip::message::Uri;
 /// The identity that a URI of a document names, in the canonical form that keys users, groups and functions; `None` if
 /// the text is not a URI. Canonical text stays as it is.
 pub fn identity(uri: &str) -> Option<String> {
+    if Uri::is_identity(uri) {
+        return Some(uri.to_owned());
+    }
     Uri::parse(uri.trim().as_bytes()).ok().map(|uri| uri.identity())
 }
 

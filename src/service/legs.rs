@@ -132,8 +132,7 @@ impl Service {
                         "call refused: {refusal}"
                     );
                 }
-                let psi = self.addressed_psi(request);
-                let reply = match psi {
+                let reply = match self.addressed_psi(request) {
                     Some(psi) => self.render_refusal(&answer, &psi),
                     None => self.render_answer(&answer),
                 };

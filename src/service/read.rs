@@ -224,12 +224,18 @@ fn service_requested(request: &Request, service: McService) -> bool {
     let names = names::of(service);
     let (mut feature, mut icsi) = (false, false);
     for value in request.wire().headers(Name::AcceptContact) {
-        let text = String::from_utf8_lossy(&value).to_ascii_lowercase();
-        feature |= text.split([';', ',']).any(|parameter| {
-            let name = parameter.split('=').next().unwrap_or_default().trim();
-            name.strip_prefix('+').unwrap_or(name) == names.feature_tag
-        });
-        icsi |= text.contains(&names.icsi_escaped.to_ascii_lowercase()) || text.contains(names.icsi);
+        for parameter in value.split(|octet| matches!(octet, b';' | b',')) {
+            let mut halves = parameter.splitn(2, |octet| *octet == b'=');
+            let name = halves.next().unwrap_or_default().trim_ascii();
+            let name = name.strip_prefix(b"+").unwrap_or(name);
+            feature |= name.eq_ignore_ascii_case(names.feature_tag.as_bytes());
+            let Some(value) = halves.next() else { continue };
+            let value = value.trim_ascii();
+            let value = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
+            icsi |= name.eq_ignore_ascii_case(b"g.3gpp.icsi-ref")
+                && (value.eq_ignore_ascii_case(names.icsi_escaped.as_bytes())
+                    || value.eq_ignore_ascii_case(names.icsi.as_bytes()));
+        }
     }
     feature && icsi
 }
@@ -258,7 +264,7 @@ fn warnings(response: &Response) -> Vec<Warning> {
 /// Canonical form of an identity that a document names; a text that is no URI stays as it is, trimmed, and will
 /// match nothing.
 pub(super) fn identity(text: &str) -> String {
-    Uri::parse(text.trim().as_bytes()).map_or_else(|_| text.trim().to_owned(), |uri| uri.identity())
+    crate::procedure::uri::identity(text).unwrap_or_else(|| text.trim().to_owned())
 }
 
 /// Puts every identity in an info document into canonical form, so that procedures compare plain text.
@@ -272,7 +278,9 @@ pub(super) fn canonical(mut info: McInfo) -> McInfo {
         &mut info.originated_by,
     ] {
         if let Some(text) = field {
-            *text = identity(text);
+            if !Uri::is_identity(text) {
+                *text = identity(text);
+            }
         }
     }
     info

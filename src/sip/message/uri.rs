@@ -270,10 +270,32 @@ impl Uri {
         headers.map(|header| header.split_once('=').unwrap_or((header, "")))
     }
 
+    /// Whether a text is a `sip:` URI that is its own [`Self::identity`], as nearly all in practice are: told at a
+    /// glance, so `false` means only that the URI must be read to know.
+    pub fn is_identity(text: &str) -> bool {
+        let Some((user, host)) = text.strip_prefix("sip:").and_then(|rest| rest.split_once('@')) else {
+            return false;
+        };
+        let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+        let label = |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'-';
+        !user.is_empty()
+            && user.bytes().all(plain)
+            && host.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
+            && host.split('.').all(|part| part.bytes().all(label) && !part.is_empty())
+            && !host.split('.').any(|part| part.starts_with('-') || part.ends_with('-'))
+            && host
+                .rsplit('.')
+                .next()
+                .is_some_and(|top| top.as_bytes().first().is_some_and(u8::is_ascii_lowercase))
+    }
+
     /// What identifies the party behind this URI: scheme, user and host in canonical form (lower-case scheme and
     /// host, needless escapes removed, no default port, no parameters, no headers, no password; a `tel:` number
     /// without visual separators, a local one with its `phone-context`). The key of users, groups and PSIs.
     pub fn identity(&self) -> String {
+        if Self::is_identity(&self.text) {
+            return self.text.to_string();
+        }
         let mut out = String::with_capacity(self.text.len());
         out.push_str(&self.scheme);
         out.push(':');
@@ -579,6 +601,29 @@ mod tests {
         ] {
             assert_eq!(uri(one).equivalent(&uri(other)), same, "{one} {other}");
             assert_eq!(uri(other).equivalent(&uri(one)), same, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_an_identity_at_a_glance_is_one() {
+        for text in ["sip:fire@one.example", "sip:user7@a-b.one.example", "sip:Tom_1.x@host"] {
+            assert!(Uri::is_identity(text), "{text}");
+            let read = Uri::parse(text.as_bytes()).expect("a URI");
+            assert_eq!(read.identity(), text);
+        }
+        for text in [
+            "SIP:fire@one.example",
+            "sip:fire@One.example",
+            "sip:fire@one.example;x",
+            "sip:fire@one.example:5060",
+            "sip:a%62@one.example",
+            "sip:one.example",
+            "sip:@one.example",
+            "sip:fire@192.0.2.1",
+            "sip:fire@-a.example",
+            "tel:+1",
+        ] {
+            assert!(!Uri::is_identity(text), "{text}");
         }
     }
 

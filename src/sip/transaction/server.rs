@@ -262,6 +262,10 @@ impl Servers {
         let (state, actions) = server.state.next(heard)?;
         if state != server.state {
             server.state = state;
+            if state == State::Invite(server_invite::State::Confirmed) {
+                // Nothing is resent any more: figure 7 has no arrow that sends from here.
+                server.response = Bytes::new();
+            }
             // What the new state has no arrow for need not fire.
             clock.stop(&mut server.running, |timer| state.next(Heard::Fired(timer)).is_none());
             if state.is_expendable() && !server.is_reliable() {
