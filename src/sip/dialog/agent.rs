@@ -129,6 +129,11 @@ impl Agent {
         self.sessions.len()
     }
 
+    /// Server and client transactions that are open.
+    pub fn open_transactions(&self) -> (usize, usize) {
+        self.transactions.open()
+    }
+
     /// Takes one datagram or stream message. What the user must decide or know is pushed to `events`.
     pub fn receive(
         &mut self,
@@ -225,7 +230,7 @@ impl Agent {
 
     /// Releases a session with BYE (waiting for the ACK of our 2xx first if it has not come, as RFC 3261 15 asks).
     /// `Ended` follows. An INVITE of ours that has no answer yet is cancelled, one that we have not answered is refused
-    /// with 480 (no event follows).
+    /// with 480.
     pub fn bye(
         &mut self,
         now: Time,

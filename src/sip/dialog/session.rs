@@ -154,9 +154,11 @@ pub fn next(state: State, event: Event) -> Option<(State, &'static [Action])> {
         (In::Proceeding, On::AcceptEarly) => (In::Holding,    &[Do::HoldSuccess]),
         (In::Proceeding, On::Pracked)     => (In::Proceeding, &[]),
         (In::Holding,    On::Pracked)     => (In::Accepted,   &[Do::SendSuccess]),
-        // Releasing what was never accepted is refusing it.
-        (In::Proceeding | In::Holding, On::Refuse | On::Leave)
+        (In::Proceeding | In::Holding, On::Refuse)
                                           => (In::Over,       &[Do::SendRefusal]),
+        // Releasing what the caller does not know to be accepted is refusing it.
+        (In::Proceeding | In::Holding, On::Leave)
+                                          => (In::Over,       &[Do::SendRefusal, Do::TellEnded]),
         (In::Proceeding | In::Holding, On::PeerCancels)
                                           => (In::Over,       &[Do::SendTerminated, Do::TellCancelled]),
         // RFC 3261 15.1.2: a BYE in an early dialog ends the INVITE too.
@@ -237,13 +239,15 @@ mod tests {
     #[test]
     fn the_user_hears_exactly_one_last_word() {
         use Action::*;
-        let last = [TellCancelled, TellRefused, TellReleased, TellLost, TellEnded, SendRefusal];
+        let last = [TellCancelled, TellRefused, TellReleased, TellLost, TellEnded];
         for state in STATES {
             for event in EVENTS {
                 let Some((to, actions)) = next(state, event) else { continue };
                 let words = actions.iter().filter(|action| last.contains(action)).count();
                 let over = |state| matches!(state, State::Over | State::Closing);
-                assert_eq!(words == 1, over(to) && !over(state), "{state:?} on {event:?}");
+                // Who refuses knows that it is over.
+                let ends = over(to) && !over(state) && event != Event::Refuse;
+                assert_eq!(words == 1, ends, "{state:?} on {event:?}");
                 assert!(words <= 1, "{state:?} on {event:?}");
             }
         }

@@ -187,7 +187,7 @@ fn a_bye_in_the_early_dialog_ends_the_invite() {
 fn releasing_what_was_not_accepted_refuses_it() {
     let (mut stand, _, session) = ringing(&[]);
     stand.agent.bye(stand.now, &mut stand.ids, session, None, &mut stand.out);
-    assert_eq!((stand.lines(), stand.told()), (vec!["480 INVITE".to_owned()], vec![]));
+    assert_eq!((stand.lines(), stand.told()), (vec!["480 INVITE".to_owned()], vec!["Ended".to_owned()]));
 }
 
 #[test]
