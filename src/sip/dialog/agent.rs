@@ -1,6 +1,7 @@
 //! The user agent core: all INVITE sessions of a node over its transactions. What belongs to a side of a session stands
 //! in `called`, `calling` and `within`; here messages find their session, and the machine's actions are carried out.
 
+use super::called::bad_request;
 use super::calling::Call;
 use super::checks::{Says, check};
 use super::session::{Action, Event as On, State, next};
@@ -239,7 +240,10 @@ impl Agent {
         reason: Option<&str>,
         out: &mut Outbox,
     ) {
-        self.step(now, ids, session, On::Leave, Matter { reason, ..Matter::default() }, out);
+        let open = self.sessions.get(session);
+        let unacknowledged = open.is_some_and(|open| open.state == State::Confirmed && open.repeat.is_some());
+        let event = if unacknowledged { On::LeaveEarly } else { On::Leave };
+        self.step(now, ids, session, event, Matter { reason, ..Matter::default() }, out);
     }
 
     /// What to store about a session that is accepted and not over.
@@ -471,6 +475,12 @@ impl Agent {
             }
             State::Leaving | State::Releasing | State::Closing | State::Over => {
                 session.refresh_at = None;
+                // The peer should answer it, but if it does not it would wait for ever.
+                if let Some(client) =
+                    session.ours.take().filter(|ours| ours.until.is_some()).map(|ours| ours.client)
+                {
+                    self.transactions.cancel(now, ids, client, None, out);
+                }
                 let again = session.again.take();
                 let theirs = std::mem::take(&mut session.theirs);
                 if let Some(report) = again.and_then(|again| again.wish.report) {
@@ -504,7 +514,7 @@ impl Agent {
             }
             Action::SendTerminated => self.send_refusal(now, id, &Reply::new(487), out),
             Action::SendNoPrack => self.send_refusal(now, id, &Reply::new(504), out),
-            Action::SendUnusable => self.send_refusal(now, id, &Reply::new(400), out),
+            Action::SendUnusable => self.send_refusal(now, id, &bad_request(matter.why), out),
             Action::StopRepeating => {
                 if let Some(session) = self.sessions.get_mut(id) {
                     session.repeat = None;

@@ -171,8 +171,7 @@ impl Agent {
             Ok(mut dialog) => {
                 dialog.fact.source = Some(called.source);
                 session.peer_updates = takes_update(request);
-                let dialog = session.dialog.insert(Box::new(dialog)).fact.clone();
-                self.sessions.list(&dialog, id);
+                self.sessions.set_dialog(id, dialog);
                 true
             }
             Err(malformed) => {

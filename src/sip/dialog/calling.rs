@@ -38,6 +38,8 @@ pub(super) struct Fork {
     tag: String,
     /// RSeq of its last reliable provisional response.
     rseq: Option<u32>,
+    /// A reliable provisional response answered our offer (RFC 3262 5).
+    described: bool,
     /// Its 2xx came.
     accepted: bool,
     /// The ACK of that, if it could be sent: goes out again with every repetition of the 2xx.
@@ -50,9 +52,15 @@ impl Call {
         self.forks.iter_mut().find(|fork| fork.tag == tag)?.dialog.as_mut()
     }
 
+    /// Whether the offer of the INVITE is answered in the early dialog with this peer's tag.
+    pub fn is_described(&self, tag: &str) -> bool {
+        self.forks.iter().any(|fork| fork.tag == tag && fork.described)
+    }
+
     /// Notes the 2xx of a fork and its ACK.
     fn accepted(&mut self, tag: &str, ack: Option<(Path, Bytes)>) {
-        let fork = Fork { dialog: None, tag: tag.to_owned(), rseq: None, accepted: true, ack };
+        let fork =
+            Fork { dialog: None, tag: tag.to_owned(), rseq: None, described: false, accepted: true, ack };
         if let Some(known) = self.forks.iter_mut().find(|fork| fork.tag == tag) {
             *known = fork;
         } else if self.forks.len() < MAX_FORKS {
@@ -179,6 +187,7 @@ impl Agent {
                         dialog,
                         tag: tag.to_owned(),
                         rseq: None,
+                        described: false,
                         accepted: false,
                         ack: None,
                     });
@@ -196,6 +205,7 @@ impl Agent {
                     return;
                 };
                 fork.rseq = Some(rseq);
+                fork.described |= !response.body().is_empty();
                 let prack = prack(dialog, &response, rseq);
                 match send(&mut self.transactions, now, ids, dialog, &prack, out) {
                     Ok(prack) => {
@@ -279,7 +289,6 @@ impl Agent {
         response: &Response,
     ) {
         dialog.fact.session_timer = timer::of_response(now, response).ok().flatten();
-        self.sessions.list(&dialog.fact, id);
         let mut body = None;
         if let Some(Purpose::Invite(call)) = self.clients.get_mut(&client) {
             body = call.draft.body.take();
@@ -292,8 +301,8 @@ impl Agent {
             session.told_cseq = dialog.fact.local_cseq;
             session.peer_updates = takes_update(response);
             session.description = body.filter(|_| !session.peer_updates).map(Box::new);
-            session.dialog = Some(Box::new(dialog));
         }
+        self.sessions.set_dialog(id, dialog);
     }
 
     fn invite_refused(

@@ -22,11 +22,11 @@
 //! +----------+                                        |              |
 //!   |  |  | ACK: tell Confirmed   +-----------+        |              |
 //!   |  |  +---------------------->| Confirmed |<-------+              |
-//!   |  |                          +-----------+                       |
-//!   |  | bye                        |   |   | BYE: 200, tell Released |
-//!   |  v                       bye: |   |   +-----------> Over        |
-//!   | +---------+ ACK, no ACK:  BYE |   |                             |
-//!   | | Leaving |------------+      |   | 408, 481, timer, no ACK:    |
+//!   |  |      bye with no ACK yet +-----------+                       |
+//!   |  | bye  for a re-INVITE   |   |   |   | BYE: 200, tell Released |
+//!   |  v  +---------------------+   |   |   +-----------> Over        |
+//!   | +---------+ ACK, no ACK: bye: |   |                             |
+//!   | | Leaving |------------+  BYE |   | 408, 481, timer, no ACK:    |
 //!   | +---------+  BYE       |      |   | BYE, tell Lost              |
 //!   | no ACK:                |      |   |                             |
 //!   | BYE, tell Lost      +--v------v-+ | +---------+                 |
@@ -96,6 +96,8 @@ pub enum Event {
     Cancel,
     /// The user releases the session.
     Leave,
+    /// The user releases the session while a 2xx of ours to a re-INVITE waits for its ACK.
+    LeaveEarly,
     /// BYE came.
     PeerLeaves,
     /// Our BYE was answered, timed out or could not be sent.
@@ -188,6 +190,8 @@ pub fn next(state: State, event: Event) -> Option<(State, &'static [Action])> {
         // The user may give up an INVITE whose 2xx it has not heard of yet.
         (In::Confirmed,  On::Leave | On::Cancel)
                                           => (In::Releasing,  &[Do::SendBye]),
+        // RFC 3261 15 does not tell the first INVITE from later ones.
+        (In::Confirmed,  On::LeaveEarly)  => (In::Leaving,    &[]),
         (In::Confirmed,  On::PeerLeaves)  => (In::Over,       &[Do::AnswerBye, Do::TellReleased]),
         (In::Confirmed,  On::Broken | On::NoAck)
                                           => (In::Closing,    &[Do::SendBye, Do::TellLost]),
@@ -208,7 +212,7 @@ mod tests {
         use State::*;
         [Proceeding, Holding, Accepted, Leaving, Calling, Cancelling, Confirmed, Releasing, Closing, Over]
     };
-    const EVENTS: [Event; 17] = {
+    const EVENTS: [Event; 18] = {
         use Event::*;
         [
             Accept,
@@ -225,6 +229,7 @@ mod tests {
             Silence,
             Cancel,
             Leave,
+            LeaveEarly,
             PeerLeaves,
             ByeAnswered,
             Broken,

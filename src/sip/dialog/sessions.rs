@@ -28,8 +28,8 @@ pub(super) struct Session {
     pub repeat: Option<Box<Repeat>>,
     /// Requests of the peer that wait for the user's answer.
     pub theirs: SmallVec<[(ServerId, Method); 1]>,
-    /// Our INVITE or UPDATE inside the session that waits for its answer.
-    pub ours: Option<ClientId>,
+    /// Our INVITE or UPDATE with an offer inside the session that waits for its answer.
+    pub ours: Option<Ours>,
     /// A request of ours that is tried again a little later.
     pub again: Option<Box<Again>>,
     /// When we refresh (RFC 4028 10); not while a refresh is under way.
@@ -92,6 +92,14 @@ pub(super) struct Repeat {
     pub interval: std::time::Duration,
     pub again: Time,
     pub until: Time,
+}
+
+/// An offer of ours inside a session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ours {
+    pub client: ClientId,
+    /// When we cancel it, for an INVITE: without end a provisional response holds it open.
+    pub until: Option<Time>,
 }
 
 /// A request of ours that is tried again after a glare (RFC 3261 14.1).
@@ -169,6 +177,7 @@ impl Session {
             called.and_then(|called| Some(called.progress?.1)),
             patience,
             self.again.as_ref().map(|again| again.at),
+            self.ours.and_then(|ours| ours.until),
             self.refresh_at,
             self.release_at(),
         ];
@@ -224,6 +233,14 @@ impl Sessions {
             self.unlist(&dialog.fact, id);
         }
         Some(session)
+    }
+
+    /// Gives a session its dialog, and lets requests inside it find the session.
+    pub fn set_dialog(&mut self, id: SessionId, dialog: Dialog) {
+        self.list(&dialog.fact, id);
+        if let Some(session) = self.slab.get_mut(id.0) {
+            session.dialog = Some(Box::new(dialog));
+        }
     }
 
     /// Lets requests inside this dialog find the session.

@@ -1,15 +1,15 @@
 //! Requests inside a session, of both sides: re-INVITE (RFC 3261 14), UPDATE (RFC 3311), INFO (RFC 6086), BYE
 //! (RFC 3261 15), PRACK, and the refresh of the session timer (RFC 4028).
 
-use super::agent::{Matter, Purpose, UNTOLD_CSEQ, send};
+use super::agent::{Matter, PATIENCE, Purpose, UNTOLD_CSEQ, send};
 use super::calling::acknowledge;
 use super::checks::takes_update;
 use super::session::{Event as On, State};
-use super::sessions::{Again, MAX_OPEN_REQUESTS, Repeat, Setup, Wish};
+use super::sessions::{Again, MAX_OPEN_REQUESTS, Ours, Repeat, Setup, Wish};
 use super::timer::{self, Asked};
 use super::{Agent, AgentEvent, Dialog, NotSent, SessionId};
 use crate::env::{Ids, Time};
-use crate::sip::message::{Headers, Method, OutBody, Reply, Request, Response};
+use crate::sip::message::{Draft, Headers, Method, OutBody, Reply, Request, Response};
 use crate::sip::transaction::{ClientId, Flow, NoHop, Outbox, Path, ServerId, Transmit};
 use crate::sip::wire::Name;
 use bytes::Bytes;
@@ -25,7 +25,9 @@ pub(super) struct Within {
     wish: Wish,
     /// RSeq of the last reliable provisional response to a re-INVITE.
     rseq: Option<u32>,
-    /// The ACK of a re-INVITE: goes out again with every repetition of the 2xx.
+    /// A re-INVITE that was accepted: only repetitions of the 2xx can come.
+    accepted: bool,
+    /// Its ACK, if it could be sent: goes out again with every repetition of the 2xx.
     ack: Option<(Path, Bytes)>,
 }
 
@@ -87,13 +89,16 @@ impl Agent {
         draft.body = wish.body.clone();
         let untold = dialog.fact.local_cseq.saturating_sub(session.told_cseq) >= UNTOLD_CSEQ;
         let client = send(&mut self.transactions, now, ids, dialog, &draft, out)?;
-        if wish.method == Method::Invite || wish.body.is_some() && wish.method == Method::Update {
-            session.ours = Some(client);
+        if wish.method == Method::Invite {
+            session.ours = Some(Ours { client, until: Some(now.plus(PATIENCE)) });
+            self.sessions.rewind(id);
+        } else if wish.method == Method::Update && wish.body.is_some() {
+            session.ours = Some(Ours { client, until: None });
         }
         if untold {
             self.moved(id);
         }
-        let within = Within { session: id, wish, rseq: None, ack: None };
+        let within = Within { session: id, wish, rseq: None, accepted: false, ack: None };
         self.clients.insert(client, Purpose::Within(Box::new(within)));
         Ok(client)
     }
@@ -118,9 +123,11 @@ impl Agent {
         out: &mut Outbox,
     ) {
         let Some(Purpose::Within(within)) = self.clients.get_mut(&client) else { return };
-        if let (Some((path, octets)), 200..=299) = (within.ack.clone(), status) {
+        if within.accepted {
             // RFC 3261 13.2.2.4: the same ACK for each repetition.
-            out.push(Transmit { path, octets, ticket: None, answers: None, trying: false });
+            if let (Some((path, octets)), 200..=299) = (within.ack.clone(), status) {
+                out.push(Transmit { path, octets, ticket: None, answers: None, trying: false });
+            }
             return;
         }
         if status < 200 {
@@ -136,7 +143,7 @@ impl Agent {
         let mut lost = matches!(status, 408 | 481);
         match self.sessions.get_mut(id) {
             Some(session) => {
-                if session.ours == Some(client) {
+                if session.ours.is_some_and(|ours| ours.client == client) {
                     session.ours = None;
                 }
                 if let (Some(dialog), Some((flow, _))) = (&mut session.dialog, &response) {
@@ -149,6 +156,7 @@ impl Agent {
             (200..=299, Some((_, response))) => {
                 self.refreshed(now, id, method, response);
                 if method == Method::Invite {
+                    within.accepted = true;
                     within.ack = self.acknowledge_within(ids, id, response, out);
                     within.wish.body = None;
                     within.wish.headers = Vec::new();
@@ -225,7 +233,16 @@ impl Agent {
         response: &Response,
         out: &mut Outbox,
     ) -> Option<(Path, Bytes)> {
-        let dialog = self.sessions.get_mut(id)?.dialog.as_mut()?;
+        let dialog = self.sessions.get_mut(id).and_then(|session| session.dialog.as_deref_mut());
+        let mut of_response;
+        let dialog = match dialog {
+            Some(dialog) => dialog,
+            // The session ended meanwhile, but the peer goes on repeating its 2xx.
+            None => {
+                of_response = Dialog::of_response(&Draft::new(Method::Invite, ""), response, "").ok()?;
+                &mut of_response
+            }
+        };
         acknowledge(&mut self.transactions, ids, dialog, response.cseq(), out)
     }
 
@@ -316,6 +333,13 @@ impl Agent {
     /// What is due inside a session.
     pub(super) fn fire_within(&mut self, now: Time, ids: &mut Ids, id: SessionId, out: &mut Outbox) {
         let Some(session) = self.sessions.get_mut(id) else { return };
+        if let Some(ours) = &mut session.ours
+            && ours.until.is_some_and(|until| until <= now)
+        {
+            // Its timeout follows, and the session is lost.
+            ours.until = None;
+            self.transactions.cancel(now, ids, ours.client, None, out);
+        }
         if session.release_at().is_some_and(|at| at <= now) {
             let why = "the session timer ran out";
             return self.step(now, ids, id, On::Broken, Matter { why, ..Matter::default() }, out);
@@ -367,8 +391,8 @@ impl Agent {
                 let matter = Matter { server: Some(server), request: Some(request), ..Matter::default() };
                 self.step(now, ids, id, On::PeerLeaves, matter, out);
             }
-            // Released by us: the dialog is gone for everything but a BYE that crosses ours.
-            (_, State::Leaving | State::Releasing | State::Closing | State::Over) => {
+            // Given up by us: the dialog is gone for everything but a BYE that crosses ours.
+            (_, State::Cancelling | State::Leaving | State::Releasing | State::Closing | State::Over) => {
                 self.reply(now, ids, server, &Reply::new(481), out);
             }
             (Method::Prack, _) => self.pracked(now, ids, server, id, request, out),
@@ -424,8 +448,15 @@ impl Agent {
             let reply = come_back(ids);
             return self.reply(now, ids, server, &reply, out);
         }
-        // An INVITE of ours, or a 2xx of ours that is not acknowledged (RFC 5407 3.1.4), is under way.
-        let ours_open = session.ours.is_some() || session.repeat.is_some();
+        // An offer of ours is open, or a 2xx of ours is not acknowledged (RFC 5407 3.1.4).
+        let calling = match &session.setup {
+            Setup::Calling { client, .. } => match self.clients.get(client) {
+                Some(Purpose::Invite(call)) => !call.is_described(request.from_tag()),
+                _ => true,
+            },
+            _ => false,
+        };
+        let ours_open = calling || session.ours.is_some() || session.repeat.is_some();
         if offer && ours_open || invite && session.state != State::Confirmed {
             return self.reply(now, ids, server, &Reply::new(491), out);
         }

@@ -333,7 +333,7 @@ fn a_2xx_that_names_no_usable_place_is_released_and_refused() {
 
 #[test]
 fn an_early_dialog_takes_update_and_info_but_no_bye() {
-    let (mut stand, invite, _) = inviting();
+    let (mut stand, invite, session) = inviting();
     stand.receive(&invite.answer(183, "bob", &[BOB], None));
     stand.told();
     let mut peer = Peer::of(&invite, "bob");
@@ -345,8 +345,19 @@ fn an_early_dialog_takes_update_and_info_but_no_bye() {
     answer(&mut stand, id, Reply::new(200));
     stand.receive(&peer.request("BYE", &[], None));
     stand.receive(&peer.request("INVITE", &[], Some(SDP)));
-    stand.receive(&Peer { tag: "nobody".to_owned(), ..peer }.request("INFO", &[], None));
-    assert_eq!(stand.lines(), ["200 INFO", "481 BYE", "491 INVITE", "481 INFO"]);
+    stand.receive(&peer.request("UPDATE", &[], Some(SDP)));
+    stand.receive(&Peer { tag: "nobody".to_owned(), ..peer.clone() }.request("INFO", &[], None));
+    assert_eq!(stand.lines(), ["200 INFO", "481 BYE", "491 INVITE", "491 UPDATE", "481 INFO"]);
+    // Once a reliable response has answered our offer, the peer may make one.
+    stand.receive(&invite.answer(183, "bob", &[BOB, "Require: 100rel", "RSeq: 1"], Some(SDP)));
+    stand.told();
+    peer.branch += 1;
+    stand.receive(&peer.request("UPDATE", &[], Some(SDP)));
+    assert_eq!(stand.told(), ["InSession UPDATE"]);
+    cancel(&mut stand, session);
+    stand.lines();
+    stand.receive(&peer.request("INFO", &[], None));
+    assert_eq!((stand.lines(), stand.told()), (vec!["481 INFO".to_owned()], vec![]));
 }
 
 #[test]

@@ -253,12 +253,7 @@ impl World {
             let known = sessions.get_mut(&session).expect("it is known");
             assert!(!known.over, "{event:?} after the last word");
             if known.left {
-                let last = matches!(event, AgentEvent::Ended { .. } | AgentEvent::Lost { .. });
-                let crossing = matches!(
-                    event,
-                    AgentEvent::Invite { .. } | AgentEvent::InSession { .. } | AgentEvent::Moved { .. }
-                );
-                assert!(last || crossing, "{event:?} after we left");
+                assert!(matches!(event, AgentEvent::Ended { .. }), "{event:?} after we left");
             }
             known.over |= over;
             known.accepted |= matches!(event, AgentEvent::Accepted { .. });

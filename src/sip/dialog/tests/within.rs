@@ -276,6 +276,68 @@ fn one_offer_at_a_time() {
 }
 
 #[test]
+fn a_release_before_the_ack_of_a_re_invite_waits_for_it() {
+    let (mut stand, mut peer, session) = called();
+    stand.receive(&peer.request("INVITE", &[], Some(SDP)));
+    let id = stand.asked();
+    answer(&mut stand, id, Reply::new(200).body(SDP.0, SDP.1));
+    stand.lines();
+    stand.told();
+    bye(&mut stand, session);
+    assert_eq!((stand.watch(1000), stand.told()), (vec![(500, "200 INVITE".to_owned())], vec![]));
+    stand.receive(&peer.request_at("ACK", peer.cseq, &[], None));
+    assert_eq!((stand.lines(), stand.told()), (vec!["BYE".to_owned()], vec![]));
+}
+
+#[test]
+fn a_re_invite_that_is_never_answered_is_cancelled_and_loses_the_session() {
+    let (mut stand, _, session) = called();
+    in_session(&mut stand, session, Method::Invite, Some(SDP)).expect("it goes out");
+    let invite = stand.only();
+    stand.receive(&invite.answer(100, "", &[], None));
+    assert_eq!(stand.watch(PATIENCE.as_millis() as u64), [(200_000, "CANCEL".to_owned())]);
+    stand.pass(32_000);
+    assert_eq!(stand.told(), ["Answered 408 without response", "Lost: the peer is silent"]);
+    stand.pass(32_000);
+    assert_eq!((stand.agent.open_sessions(), stand.agent.open_transactions()), (0, (0, 0)));
+}
+
+#[test]
+fn a_re_invite_that_is_open_when_the_session_ends_is_cancelled() {
+    let (mut stand, mut peer, session) = called();
+    in_session(&mut stand, session, Method::Invite, Some(SDP)).expect("it goes out");
+    let invite = stand.only();
+    stand.receive(&invite.answer(100, "", &[], None));
+    stand.receive(&peer.request("BYE", &[], None));
+    assert_eq!(
+        (stand.lines(), stand.told()),
+        (vec!["200 BYE".to_owned(), "CANCEL".into()], vec!["Released".to_owned()])
+    );
+    stand.pass(64_000);
+    assert_eq!(
+        (stand.told(), stand.agent.open_transactions()),
+        (vec!["Answered 408 without response".to_owned()], (0, 0))
+    );
+}
+
+#[test]
+fn a_re_invite_that_is_accepted_after_the_end_is_acknowledged_and_told_once() {
+    let (mut stand, mut peer, session) = called();
+    in_session(&mut stand, session, Method::Invite, Some(SDP)).expect("it goes out");
+    let invite = stand.only();
+    stand.receive(&peer.request("BYE", &[], None));
+    stand.lines();
+    stand.told();
+    let ok = invite.answer(200, "", &["Contact: <sip:anna@192.0.2.5:5066>"], Some(SDP));
+    stand.receive(&ok);
+    stand.receive(&ok);
+    let acks = stand.sent();
+    assert_eq!(acks.iter().map(Sent::line).collect::<Vec<_>>(), ["ACK", "ACK"]);
+    assert_eq!(acks[0].transmit.octets, acks[1].transmit.octets);
+    assert_eq!(stand.told(), ["Answered 200"]);
+}
+
+#[test]
 fn nothing_goes_out_in_a_session_that_is_not_confirmed() {
     let (mut stand, mut peer, session) = called();
     assert_eq!(in_session(&mut stand, SessionId(0), Method::Info, None), Err(NotSent::NotConfirmed));
