@@ -166,6 +166,7 @@ fn random() -> anyhow::Result<[u8; 32]> {
 
 /// `RUST_LOG` chooses what is logged; what is chosen where it says nothing keeps the store quiet.
 fn log_to_standard_error() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,fjall=warn,lsm_tree=warn"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,fjall=warn,lsm_tree=warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }

@@ -16,8 +16,8 @@ pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};
 pub use network::{Addresses, Listener};
 pub use system::{
-    Core, Functions, Media, Partner, Peer, PeerRole, Permission, Policy, RegroupedCall, ResourcePriority,
-    Route, Server, Session, Sip, Storage, Timers,
+    Core, DigestAlgorithm, Functions, Media, Partner, Peer, PeerRole, Permission, Policy, RegroupedCall,
+    ResourcePriority, Route, Server, Session, Sip, Storage, Timers,
 };
 pub use users::Users;
 

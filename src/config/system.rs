@@ -760,6 +760,27 @@ pub struct Sip {
     pub udp_request_octets: usize,
     /// Realm of Digest challenges.
     pub realm: String,
+    /// Algorithms of Digest challenges, in order of preference; at least one.
+    pub digest: Vec<DigestAlgorithm>,
+}
+
+/// An algorithm of Digest (RFC 7616 3.2, RFC 8760).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigestAlgorithm {
+    /// `SHA-256`.
+    Sha256,
+    /// `MD5`: for clients that know nothing better.
+    Md5,
+}
+
+impl DigestAlgorithm {
+    /// As it is written in a challenge.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SHA-256",
+            Self::Md5 => "MD5",
+        }
+    }
 }
 
 impl Sip {
@@ -784,7 +805,17 @@ impl Sip {
                 })
             })
             .optional("the domain");
-        Self { udp_request_octets, realm: realm.or(domain.map(str::to_owned)).unwrap_or_default() }
+        let digest = sip
+            .key("digest", "Algorithms of Digest challenges, one challenge for each, in this order (RFC 8760). Some clients read the first one only.")
+            .at_least_one()
+            .texts("\"SHA-256\", \"MD5\"", |text| match text {
+                "SHA-256" => Ok(DigestAlgorithm::Sha256),
+                "MD5" => Ok(DigestAlgorithm::Md5),
+                _ => Err("\"SHA-256\" or \"MD5\"".to_owned()),
+            })
+            .or_else(vec![(0, DigestAlgorithm::Sha256), (0, DigestAlgorithm::Md5)], "`[\"SHA-256\", \"MD5\"]`");
+        let realm = realm.or(domain.map(str::to_owned)).unwrap_or_default();
+        Self { udp_request_octets, realm, digest: without_lines(digest) }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::config::{self, Config};
 use crate::env::Ids;
 use crate::model::{Model, Psi};
 use crate::procedure::{Functions, Policy, RegroupedCall, ResourcePriorities};
-use crate::service::{Peer, Peers, Service, Setup};
+use crate::service::{Digest, Peer, Peers, Service, Setup};
 use crate::sip::dialog::AgentSettings;
 use crate::sip::message::Method;
 use crate::sip::transaction::{Listener, NextHops, Settings, Timers};
@@ -46,11 +46,10 @@ pub fn service(config: &Config, mut ids: Ids) -> Service {
         agent: agent(config, hash_key),
         peers: peers(config),
         registrar: config.server.registrar,
-        realm: config.sip.realm.clone(),
+        digest: Digest { realm: config.sip.realm.clone(), algorithms: config.sip.digest.clone(), nonce_key },
         core: config.server.core.iter().map(|core| format!("<{}>", core.uri)).collect(),
         media_ports: config.media.ports,
         limits: config.limits.clone(),
-        nonce_key,
         fallback_psi: Psi::new(format!("sip:{}", config.server.domain)),
     };
     Service::new(setup, model, ids)

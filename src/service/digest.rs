@@ -1,12 +1,13 @@
 //! Digest authentication as a registrar needs it (RFC 7616, RFC 2617; RFC 3261 22): stateless nonces, MD5 and
 //! SHA-256, `qop=auth`.
 
+use crate::config::DigestAlgorithm;
 use crate::env::Time;
 use crate::model::User;
 use crate::sip::message::Request;
 use crate::sip::message::values::Digest as Credentials;
 use crate::sip::wire::Name;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -22,87 +23,95 @@ pub(super) enum Verdict {
     Wrong,
 }
 
-/// `WWW-Authenticate` values, best algorithm first (RFC 8760).
-pub(super) fn challenges(realm: &str, key: &[u8; 32], now: Time, stale: bool) -> Vec<String> {
-    let nonce = nonce(key, now);
-    let stale = if stale { ", stale=true" } else { "" };
-    ["SHA-256", "MD5"]
-        .iter()
-        .map(|algorithm| {
+/// How this server challenges.
+#[derive(Clone, Debug)]
+pub struct Digest {
+    /// The realm.
+    pub realm: String,
+    /// Algorithms that are offered, and the only ones that are taken, in order of preference (RFC 8760).
+    pub algorithms: Vec<DigestAlgorithm>,
+    /// Key of the nonces.
+    pub nonce_key: [u8; 32],
+}
+
+impl Digest {
+    /// `WWW-Authenticate` values.
+    pub(super) fn challenges(&self, now: Time, stale: bool) -> Vec<String> {
+        let realm = &self.realm;
+        let nonce = nonce(&self.nonce_key, now);
+        let stale = if stale { ", stale=true" } else { "" };
+        let challenge = |algorithm: &DigestAlgorithm| {
+            let algorithm = algorithm.name();
             format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}")
-        })
-        .collect()
-}
-
-/// Checks the `Authorization` headers of a request.
-pub(super) fn verify(
-    request: &Request,
-    user: &User,
-    password: &str,
-    realm: &str,
-    key: &[u8; 32],
-    now: Time,
-) -> Verdict {
-    let mut verdict = Verdict::Absent;
-    for line in request.wire().headers(Name::Authorization) {
-        let Ok(credentials) = Credentials::parse(&line) else {
-            verdict = Verdict::Wrong;
-            continue;
         };
-        match verify_one(&credentials, request, user, password, realm, key, now) {
-            Verdict::Good => return Verdict::Good,
-            Verdict::Absent => {}
-            other => verdict = other,
-        }
+        self.algorithms.iter().map(challenge).collect()
     }
-    verdict
-}
 
-fn verify_one(
-    credentials: &Credentials,
-    request: &Request,
-    user: &User,
-    password: &str,
-    realm: &str,
-    key: &[u8; 32],
-    now: Time,
-) -> Verdict {
-    let get =
-        |name: &str| credentials.params.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
-    if get("realm") != Some(realm) {
-        return Verdict::Absent;
-    }
-    let (Some(username), Some(nonce_given), Some(uri), Some(response)) =
-        (get("username"), get("nonce"), get("uri"), get("response"))
-    else {
-        return Verdict::Wrong;
-    };
-    let hash: fn(&str) -> String = match get("algorithm").unwrap_or("MD5").to_ascii_uppercase().as_str() {
-        "MD5" => md5_hex,
-        "SHA-256" => sha256_hex,
-        _ => return Verdict::Wrong,
-    };
-    if !may_use(user, username) {
-        return Verdict::Wrong;
-    }
-    let method = request.method_token();
-    let secret = hash(&format!("{username}:{realm}:{password}"));
-    let what = hash(&format!("{method}:{uri}"));
-    let expected = match get("qop") {
-        Some(qop) if qop.eq_ignore_ascii_case("auth") => {
-            let (Some(nc), Some(cnonce)) = (get("nc"), get("cnonce")) else { return Verdict::Wrong };
-            hash(&format!("{secret}:{nonce_given}:{nc}:{cnonce}:{qop}:{what}"))
+    /// Checks the `Authorization` headers of a request.
+    pub(super) fn verify(&self, request: &Request, user: &User, password: &str, now: Time) -> Verdict {
+        let mut verdict = Verdict::Absent;
+        for line in request.wire().headers(Name::Authorization) {
+            let Ok(credentials) = Credentials::parse(&line) else {
+                verdict = Verdict::Wrong;
+                continue;
+            };
+            match self.verify_one(&credentials, request, user, password, now) {
+                Verdict::Good => return Verdict::Good,
+                Verdict::Absent => {}
+                other => verdict = other,
+            }
         }
-        Some(_) => return Verdict::Wrong,
-        None => hash(&format!("{secret}:{nonce_given}:{what}")),
-    };
-    if !same(expected.as_bytes(), response.to_ascii_lowercase().as_bytes()) {
-        return Verdict::Wrong;
+        verdict
     }
-    match issued(nonce_given, key) {
-        Some(at) if now.since(at) <= NONCE_LIFE => Verdict::Good,
-        Some(_) => Verdict::Stale,
-        None => Verdict::Stale,
+
+    fn verify_one(
+        &self,
+        credentials: &Credentials,
+        request: &Request,
+        user: &User,
+        password: &str,
+        now: Time,
+    ) -> Verdict {
+        let realm = self.realm.as_str();
+        let get =
+            |name: &str| credentials.params.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str());
+        if get("realm") != Some(realm) {
+            return Verdict::Absent;
+        }
+        let (Some(username), Some(nonce_given), Some(uri), Some(response)) =
+            (get("username"), get("nonce"), get("uri"), get("response"))
+        else {
+            return Verdict::Wrong;
+        };
+        let named = get("algorithm").unwrap_or("MD5");
+        let hash = match self.algorithms.iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(named))
+        {
+            Some(DigestAlgorithm::Md5) => md5_hex,
+            Some(DigestAlgorithm::Sha256) => sha256_hex,
+            None => return Verdict::Wrong,
+        };
+        if !may_use(user, username) {
+            return Verdict::Wrong;
+        }
+        let method = request.method_token();
+        let secret = hash(&format!("{username}:{realm}:{password}"));
+        let what = hash(&format!("{method}:{uri}"));
+        let expected = match get("qop") {
+            Some(qop) if qop.eq_ignore_ascii_case("auth") => {
+                let (Some(nc), Some(cnonce)) = (get("nc"), get("cnonce")) else { return Verdict::Wrong };
+                hash(&format!("{secret}:{nonce_given}:{nc}:{cnonce}:{qop}:{what}"))
+            }
+            Some(_) => return Verdict::Wrong,
+            None => hash(&format!("{secret}:{nonce_given}:{what}")),
+        };
+        if !same(expected.as_bytes(), response.to_ascii_lowercase().as_bytes()) {
+            return Verdict::Wrong;
+        }
+        match issued(nonce_given, &self.nonce_key) {
+            Some(at) if now.since(at) <= NONCE_LIFE => Verdict::Good,
+            Some(_) => Verdict::Stale,
+            None => Verdict::Stale,
+        }
     }
 }
 
@@ -166,6 +175,17 @@ mod tests {
         let nonce = "dcd98b7102dd2f0e8b11d0f600bfb0c093";
         let response = md5_hex(&format!("{secret}:{nonce}:00000001:0a4f113b:auth:{what}"));
         assert_eq!(response, "6629fae49393a05397450978507c4ef1");
+    }
+
+    #[test]
+    fn challenges_come_in_the_order_of_preference() {
+        let algorithms = vec![DigestAlgorithm::Md5, DigestAlgorithm::Sha256];
+        let digest = Digest { realm: "one.example".to_owned(), algorithms, nonce_key: [7; 32] };
+        let challenges = digest.challenges(Time::default(), true);
+        let [first, second] = challenges.as_slice() else { panic!("{challenges:?}") };
+        assert!(first.starts_with("Digest realm=\"one.example\", nonce=\"0."), "{first}");
+        assert!(first.ends_with("\", algorithm=MD5, qop=\"auth\", stale=true"), "{first}");
+        assert!(second.contains("algorithm=SHA-256"), "{second}");
     }
 
     #[test]

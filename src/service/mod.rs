@@ -43,6 +43,7 @@ mod router;
 mod trust;
 mod watch;
 
+pub use digest::Digest;
 pub use trust::{Peer, Peers};
 
 use crate::config::Limits;
@@ -69,16 +70,14 @@ pub struct Setup {
     pub peers: Peers,
     /// Clients may REGISTER here.
     pub registrar: bool,
-    /// Realm of Digest challenges.
-    pub realm: String,
+    /// Digest challenges.
+    pub digest: Digest,
     /// With a core: where requests to users go, as `Route` values.
     pub core: Vec<String>,
     /// Ports of the media function, first and last.
     pub media_ports: (u16, u16),
     /// Limits.
     pub limits: Limits,
-    /// Key of Digest nonces.
-    pub nonce_key: [u8; 32],
     /// Identity of a function that the configuration gives no PSI.
     pub fallback_psi: Psi,
 }

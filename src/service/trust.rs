@@ -2,7 +2,7 @@
 //! from the same place, proves a password, or is refused.
 
 use super::Service;
-use super::digest::{self, Verdict};
+use super::digest::Verdict;
 use crate::config::Addresses;
 use crate::env::Time;
 use crate::model::{BindingOrigin, Psi, User};
@@ -141,17 +141,16 @@ impl Service {
     /// Checks the Digest credentials of a user who has a password (RFC 3261 22, RFC 7616).
     pub(super) fn authenticate(&self, now: Time, request: &Request, user: &User) -> Result<(), Unknown> {
         let Some(password) = &user.password else { return Ok(()) };
-        let stale =
-            match digest::verify(request, user, password, &self.setup.realm, &self.setup.nonce_key, now) {
-                Verdict::Good => return Ok(()),
-                Verdict::Stale => true,
-                Verdict::Absent => false,
-                Verdict::Wrong => {
-                    tracing::warn!(user = %user.id, call_id = request.call_id(), "wrong credentials");
-                    false
-                }
-            };
-        Err(Unknown::Challenge(digest::challenges(&self.setup.realm, &self.setup.nonce_key, now, stale)))
+        let stale = match self.setup.digest.verify(request, user, password, now) {
+            Verdict::Good => return Ok(()),
+            Verdict::Stale => true,
+            Verdict::Absent => false,
+            Verdict::Wrong => {
+                tracing::warn!(user = %user.id, call_id = request.call_id(), "wrong credentials");
+                false
+            }
+        };
+        Err(Unknown::Challenge(self.setup.digest.challenges(now, stale)))
     }
 }
 
