@@ -297,6 +297,8 @@ impl Agent {
                 self.sessions.unlist(&other.fact, id);
             }
         }
+        // After the early dialogs have gone: one of them was this one.
+        self.sessions.list(&dialog.fact, id);
         if let Some(session) = self.sessions.get_mut(id) {
             session.told_cseq = dialog.fact.local_cseq;
             session.peer_updates = takes_update(response);

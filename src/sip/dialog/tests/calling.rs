@@ -48,6 +48,20 @@ fn progress_and_success_are_told_and_the_2xx_is_acknowledged() {
 }
 
 #[test]
+fn a_callee_that_rang_before_it_accepted_can_release_the_session() {
+    let (mut stand, invite, _) = inviting();
+    stand.receive(&invite.answer(180, "bob", &[BOB], None));
+    stand.receive(&invite.answer(200, "bob", &[BOB], Some(SDP)));
+    assert_eq!(
+        (stand.told(), stand.lines()),
+        (vec!["Progress 180".to_owned(), "Accepted".to_owned()], vec!["ACK".to_owned()])
+    );
+    let mut peer = Peer::of(&invite, "bob");
+    stand.receive(&peer.request("BYE", &[], None));
+    assert_eq!((stand.told(), stand.lines()), (vec!["Released".to_owned()], vec!["200 BYE".to_owned()]));
+}
+
+#[test]
 fn a_repeated_2xx_gets_the_same_ack() {
     let (mut stand, invite, _) = inviting();
     let ok = invite.answer(200, "bob", &[BOB], Some(SDP));
