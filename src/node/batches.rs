@@ -79,15 +79,13 @@ impl Core for Node {
             Input::Broken { flow, head, place } => match head {
                 Some(head) => {
                     // Whatever the head still says, its end is not known: it is refused, never obeyed.
-                    let message = match wire::message(head, self.service.limits()) {
-                        Ok(message) => Box::new(message),
-                        Err(wire::Rejected::Answerable { message, .. }) => message,
-                        Err(wire::Rejected::Silent { .. }) => return,
+                    let rejected = match wire::message(head, self.service.limits()) {
+                        Ok(message) => {
+                            wire::Rejected::Answerable { message: Box::new(message), status: 400, place }
+                        }
+                        Err(rejected) => rejected,
                     };
-                    if let wire::Start::Request { .. } = message.start() {
-                        let rejected = wire::Rejected::Answerable { message, status: 400, place };
-                        self.service.receive(now, flow, Err(rejected));
-                    }
+                    self.service.receive(now, flow, Err(rejected));
                 }
                 None => tracing::warn!(peer = %flow.peer, "stream closed: {place}"),
             },

@@ -238,7 +238,7 @@ impl Service {
             return info.client_id.as_deref().map(ClientId::from);
         }
         let inner = bodies.find("message/sip")?;
-        let wire = crate::sip::wire::message(inner.content.clone(), &self.setup.limits).ok()?;
+        let wire = crate::sip::wire::datagram(inner.content.clone(), &self.setup.limits).ok()??;
         let inner = Request::read(wire).ok()?;
         let bodies = self.bodies(&inner).ok()?;
         bodies.info.and_then(|(_, info)| info.client_id).map(|client| ClientId::new(client.as_str()))
