@@ -7,7 +7,7 @@ use rollcall::env::Ids;
 use rollcall::node::{Node, setup};
 use rollcall::runtime::{self, Clock, Control, Handle, Settings};
 use rollcall::store::{DiskStore, MemoryStore, Store};
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -168,5 +168,10 @@ fn random() -> anyhow::Result<[u8; 32]> {
 fn log_to_standard_error() {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,fjall=warn,lsm_tree=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
 }
