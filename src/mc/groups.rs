@@ -95,7 +95,7 @@ fn affiliated_clients(model: &Model, user: &UserId, group: &GroupId) -> BTreeSet
 }
 
 /// The members of a group; for a temporary group the members of its constituents in this system, each once, with the
-/// strongest of their marks ([`merge`]). Empty for a group that is not known.
+/// strongest of their marks (`merge`). Empty for a group that is not known.
 pub fn members_of(model: &Model, group: &GroupId) -> MemberList {
     let Some(document) = model.group(Side::Mc, group.as_str()) else { return MemberList::default() };
     let Some(temporary) = &document.temporary else { return document.members.clone() };

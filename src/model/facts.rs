@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// One change of what the server knows. Changes that belong together are committed together.
+#[allow(clippy::large_enum_variant, reason = "few at a time, each moved once on its way to the disk")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
     /// Adds the record or replaces the one with the same key.
@@ -313,6 +314,7 @@ pub enum LegOwner {
 }
 
 /// What is at the other end of a leg.
+#[allow(clippy::large_enum_variant, reason = "a leg is a record of its own; most end in a dialog")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LegLink {
     /// A leg of another function in this process.

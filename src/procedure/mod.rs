@@ -161,6 +161,7 @@ impl<W> Outcome<W> {
 pub struct ReplyTo(pub u64);
 
 /// Something a procedure sends.
+#[allow(clippy::large_enum_variant, reason = "few at a time, each moved once")]
 #[derive(Clone, Debug)]
 pub enum Send {
     /// The final answer to a request.
@@ -241,6 +242,7 @@ pub enum Wake {
 }
 
 /// A change of group documents, as the GMS tells it to the MC service server.
+#[allow(clippy::large_enum_variant, reason = "few at a time, each moved once")]
 #[derive(Clone, Debug)]
 pub enum GroupChange {
     /// A temporary group was formed of these constituents.

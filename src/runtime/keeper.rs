@@ -8,10 +8,11 @@ use tokio::sync::mpsc;
 /// Changes in one commit at the most; what is beyond waits for the next.
 const CHANGES: usize = 16_384;
 
+/// Numbers of the last batch of each commit, with how it ended.
+pub type Results = mpsc::UnboundedReceiver<(u64, Kept)>;
+
 /// Starts the thread. Dropping the sender ends it once everything is committed.
-pub fn start(
-    mut store: Box<dyn Store>,
-) -> std::io::Result<(sync::Sender<Batch>, mpsc::UnboundedReceiver<(u64, Kept)>)> {
+pub fn start(mut store: Box<dyn Store>) -> std::io::Result<(sync::Sender<Batch>, Results)> {
     let (batches, waiting) = sync::channel::<Batch>();
     let (settled, results) = mpsc::unbounded_channel();
     std::thread::Builder::new().name("store".to_owned()).spawn(move || {

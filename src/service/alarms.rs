@@ -63,11 +63,11 @@ impl Service {
                     self.carry_out(now, outcome);
                 }
                 Alarm::Registration(public_id) => {
-                    let outcome = mc::registration::expire(&mut view!(self, now), &public_id);
+                    let outcome = mc::registration::expire(&view!(self, now), &public_id);
                     self.carry_out(now, outcome);
                 }
                 Alarm::Affiliation(user, client) => {
-                    let outcome = mc::affiliation::expire(&mut view!(self, now), &user, &client);
+                    let outcome = mc::affiliation::expire(&view!(self, now), &user, &client);
                     self.carry_out(now, outcome);
                 }
                 Alarm::OwedGivenUp(owed) => self.give_up_owed(now, owed),

@@ -38,6 +38,7 @@ struct LegState {
 }
 
 /// What is at the other end.
+#[allow(clippy::large_enum_variant, reason = "of many legs most are sessions; tries last seconds")]
 #[derive(Debug)]
 enum End {
     /// A leg in this process.

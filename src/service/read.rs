@@ -269,19 +269,16 @@ pub(super) fn identity(text: &str) -> String {
 
 /// Puts every identity in an info document into canonical form, so that procedures compare plain text.
 pub(super) fn canonical(mut info: McInfo) -> McInfo {
-    for field in [
+    let fields = [
         &mut info.request_uri,
         &mut info.calling_user,
         &mut info.called_party,
         &mut info.calling_group,
         &mut info.associated_group,
         &mut info.originated_by,
-    ] {
-        if let Some(text) = field {
-            if !Uri::is_identity(text) {
-                *text = identity(text);
-            }
-        }
+    ];
+    for text in fields.into_iter().flatten().filter(|text| !Uri::is_identity(text)) {
+        *text = identity(text);
     }
     info
 }
