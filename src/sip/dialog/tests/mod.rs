@@ -3,6 +3,7 @@
 mod called;
 mod calling;
 mod checks;
+mod hostile;
 mod lossy;
 mod restart;
 mod timer;

@@ -458,6 +458,26 @@ fn a_peer_on_a_stream_is_reached_over_it_and_where_its_contact_says_once_it_brea
 }
 
 #[test]
+fn a_request_that_meets_a_broken_stream_is_told_and_the_next_goes_where_the_contact_says() {
+    let mut stand = Stand { flow: tcp(), ..Stand::default() };
+    let mut peer = Peer::default();
+    stand.receive(&peer.request("INVITE", &["Contact: <sip:anna@192.0.2.5:5066;transport=tcp>"], Some(SDP)));
+    let session = stand.invited();
+    stand.agent.accept(stand.now, &mut stand.ids, session, Reply::new(200), CONTACT, &mut stand.out);
+    peer.our_tag = stand.sent().pop().expect("the 200").tag(Name::To);
+    stand.receive(&peer.request_at("ACK", 1, &[], None));
+    stand.told();
+    in_session(&mut stand, session, Method::Info, None).expect("it goes out");
+    let info = stand.only();
+    assert_eq!(info.to().1, tcp().peer);
+    let ticket = info.transmit.ticket.expect("it wants to know");
+    stand.agent.unreachable(stand.now, &mut stand.ids, ticket, &mut stand.out, &mut stand.events);
+    assert_eq!(stand.told(), ["Answered 503 without response"]);
+    in_session(&mut stand, session, Method::Info, None).expect("it goes out");
+    assert_eq!(stand.only().to().1, peer_address());
+}
+
+#[test]
 fn a_contact_without_address_is_reached_where_the_peer_was_last_heard() {
     let (mut stand, mut peer, session) = called();
     stand.receive(&peer.request("UPDATE", &["Contact: <sip:anna@behind.nat.invalid>"], None));
