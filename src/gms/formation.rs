@@ -129,9 +129,10 @@ fn check<'a>(view: &View<'_>, ask: &'a Ask) -> Result<Wanted<'a>, Refusal> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(|group| Refusal::GroupNotFound(group.clone()))?;
 
-    // The policy of each lets this user regroup it.
+    // The policy of each lets this user regroup it. A temporary group has none of its own, and fails the next check.
     if !own
         .iter()
+        .filter(|group| group.temporary.is_none())
         .all(|group| group.rules.regroup.includes(&ask.sender, group.members.contains_key(&ask.sender)))
     {
         return Err(Refusal::NotAuthorised);

@@ -289,11 +289,6 @@ fn a_temporary_group_is_no_constituent() {
     let mut world = formed_world();
     let mut ask = formation("dispatcher", "wide", &["rail", "joint"]);
     ask.operation.transaction_id = None;
-    // Its own rule lets nobody regroup it; ask with a rule that does, to see the check behind it.
-    assert_eq!(refusal(&mut world, ask.clone()), Refusal::NotAuthorised);
-    let document = world.model.group(Side::Gms, group_id("joint").as_str()).unwrap().as_ref().clone();
-    let rules = GroupRules { regroup: Who::Anyone, ..document.rules.clone() };
-    world.apply(&[Change::Put(Fact::TemporaryGroup(Side::Gms, GroupDocument { rules, ..document }))]);
     let refused = refusal(&mut world, ask);
     assert_eq!(refused, Refusal::GroupIsTemporary(group_id("joint")));
     assert_eq!(answer(&refused), (403, vec![None]));
