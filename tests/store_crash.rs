@@ -53,7 +53,7 @@ fn batch(number: u64) -> Vec<Change> {
     };
     let mut changes = vec![Change::Put(Fact::Leg(leg(number)))];
     changes.extend((0..SLOTS).map(|number| Change::Put(Fact::Owed(slot(number)))));
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         changes.push(Change::Remove(Fact::Leg(leg(number - 1)).key()));
     }
     changes

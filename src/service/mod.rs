@@ -294,7 +294,7 @@ impl Service {
         match send {
             Send::Answer { to, answer } => self.answer(now, to, answer),
             Send::GroupChanged(change) => {
-                let outcome = crate::mc::groups::changed(&mut view!(self, now), change);
+                let outcome = crate::mc::groups::changed(&view!(self, now), change);
                 self.carry_out(now, outcome);
             }
             Send::Owed(owed) => self.deliver_owed(now, owed),

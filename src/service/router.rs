@@ -120,7 +120,7 @@ impl Service {
     fn register(&mut self, now: Time, id: ServerId, flow: Flow, request: &Request) -> Result<(), Unknown> {
         let refuse = |refusal| Unknown::Refuse(refusal);
         let address_of_record = request.to().map_err(|e| refuse(malformed(e)))?.uri.identity();
-        if self.from_core(flow) {
+        if self.is_from_core(flow) {
             return self.register_by_core(now, id, flow, request, &address_of_record);
         }
         if !self.setup.registrar {

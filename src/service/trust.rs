@@ -68,7 +68,7 @@ pub(super) enum Unknown {
 
 impl Service {
     /// Whether the request comes from a configured S-CSCF.
-    pub(super) fn from_core(&self, flow: Flow) -> bool {
+    pub(super) fn is_from_core(&self, flow: Flow) -> bool {
         self.setup.peers.at(flow.peer).any(|peer| peer.core)
     }
 

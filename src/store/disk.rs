@@ -287,11 +287,11 @@ mod tests {
 
     #[test]
     fn data_of_an_older_format_is_migrated() {
-        fn third(key: &[u8], value: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+        fn third(key: &[u8], value: &[u8]) -> Result<super::super::record::Migrated, String> {
             Ok(vec![(key.to_vec(), value.to_vec())])
         }
         /// Drops the owed requests to nobody.
-        fn second(key: &[u8], value: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+        fn second(key: &[u8], value: &[u8]) -> Result<super::super::record::Migrated, String> {
             match postcard::from_bytes::<Fact>(value).map_err(|error| error.to_string())? {
                 Fact::Owed(owed) if owed.to.as_str() == "nobody" => Ok(Vec::new()),
                 _ => third(key, value),
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_migration_that_fails_changes_nothing() {
-        fn fails(_: &[u8], _: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+        fn fails(_: &[u8], _: &[u8]) -> Result<super::super::record::Migrated, String> {
             Err("no".to_owned())
         }
         let folder = Folder::new();

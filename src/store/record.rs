@@ -76,7 +76,10 @@ fn unreadable(key: &FactKey, error: &postcard::Error) -> StoreError {
 }
 
 /// Brings one record of a format to the next: none, one or several records come of it.
-pub(super) type Migration = fn(&[u8], &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String>;
+pub(super) type Migration = fn(&[u8], &[u8]) -> Result<Migrated, String>;
+
+/// What a record of an older format becomes: keys with their values.
+pub(super) type Migrated = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// The formats a binary can read: the newest, and the way to it from each older one.
 #[derive(Clone, Copy)]
@@ -165,10 +168,10 @@ mod tests {
 
     #[test]
     fn the_way_from_a_format_is_its_migrations_in_order() {
-        fn one(key: &[u8], value: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+        fn one(key: &[u8], value: &[u8]) -> Result<Migrated, String> {
             Ok(vec![(key.to_vec(), value.to_vec())])
         }
-        fn two(_: &[u8], _: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+        fn two(_: &[u8], _: &[u8]) -> Result<Migrated, String> {
             Ok(Vec::new())
         }
         let formats = Formats { newest: 5, migrations: &[one, two] };
