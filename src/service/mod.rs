@@ -245,6 +245,7 @@ impl Service {
     /// Works until nothing is left to do, then lets `100 Trying` go.
     fn run(&mut self, now: Time) {
         loop {
+            self.agent.tell(&mut self.agent_events);
             self.work.extend(self.agent_events.drain(..).map(Work::Agent));
             self.work.extend(self.notifier_events.drain(..).map(Work::Notifier));
             let Some(work) = self.work.pop_front() else { break };

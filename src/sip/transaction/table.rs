@@ -181,7 +181,8 @@ impl Transactions {
         self.servers.get(id.0)?.request().map(|(_, flow)| flow)
     }
 
-    /// The response last sent by a server transaction that is not over.
+    /// The response last sent by a server transaction that is not over; `None` also for a failed INVITE that was
+    /// acknowledged, whose response nobody will ask for again.
     pub fn last_response(&self, id: ServerId) -> Option<&Bytes> {
         self.servers.get(id.0)?.response()
     }
