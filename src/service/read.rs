@@ -1,11 +1,12 @@
 //! SIP to words: what a request or response says, as the procedures understand it.
 
 use super::Service;
+use super::render::ACCEPT;
 use super::trust::malformed;
 use crate::documents::{DocumentError, McInfo, Part, SessionDescription, multipart, names};
 use crate::model::{CallRef, Service as McService};
 use crate::procedure::{Acceptance, AnswerModeHeader, Invitation, Progress, Refusal, Rejection, Warning};
-use crate::sip::message::{Request, Response, Uri};
+use crate::sip::message::{Method, Request, Response, Uri};
 use crate::sip::wire::Name;
 
 /// All Mission Critical services, for searches by name.
@@ -43,6 +44,9 @@ impl Service {
             None if body.is_empty() => Vec::new(),
             None => return Err(Refusal::Malformed { place: "a body without Content-Type".to_owned() }),
         };
+        if request.method() != Method::Register && !parts.is_empty() && parts.iter().all(is_foreign) {
+            return Err(Refusal::UnsupportedBody { expected: names::of(McService::Mcptt).info_type });
+        }
         let info = self.info_of(&parts)?;
         if info.as_ref().is_some_and(|(_, info)| info.encrypted) {
             return Err(Refusal::Encrypted);
@@ -287,4 +291,12 @@ pub(super) fn canonical(mut info: McInfo) -> McInfo {
 pub(super) fn fingerprint(body: &[u8]) -> u64 {
     body.iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Whether a part must be understood and is of a type that this server does not take (RFC 3261 8.2.3, 20.11).
+fn is_foreign(part: &Part) -> bool {
+    let optional = part.disposition.as_deref().is_some_and(|disposition| {
+        disposition.split(';').skip(1).any(|parameter| parameter.trim().eq_ignore_ascii_case("handling=optional"))
+    });
+    !optional && !ACCEPT.split(", ").any(|accepted| accepted.eq_ignore_ascii_case(&part.media_type))
 }
