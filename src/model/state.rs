@@ -14,7 +14,8 @@ pub struct Model {
     mc: Groups,
     registrations: HashMap<PublicId, Registration>,
     registered: HashMap<UserId, BTreeSet<PublicId>>,
-    affiliations: HashMap<UserId, BTreeMap<ClientId, ClientAffiliations>>,
+    /// By user; the clients of a user, few, in order.
+    affiliations: HashMap<UserId, Vec<ClientAffiliations>>,
     affiliated: HashMap<GroupId, BTreeMap<UserId, BTreeSet<ClientId>>>,
     calls: BTreeMap<CallRef, Call>,
     call_of_group: HashMap<GroupId, CallRef>,
@@ -28,6 +29,14 @@ pub struct Model {
     owed: BTreeMap<OwedRef, Owed>,
     owed_to: HashMap<UserId, BTreeSet<OwedRef>>,
     operations: HashMap<(UserId, String), Operation>,
+}
+
+fn of_client<'a>(
+    affiliations: &'a HashMap<UserId, Vec<ClientAffiliations>>,
+    user: &str,
+    client: &str,
+) -> Option<&'a ClientAffiliations> {
+    affiliations.get(user)?.iter().find(|known| known.client.as_str() == client)
 }
 
 /// What a side knows of groups.
@@ -109,10 +118,19 @@ impl Model {
                             .insert(client.client.clone());
                     }
                 }
-                self.affiliations
-                    .entry(client.user.clone())
-                    .or_default()
-                    .insert(client.client.clone(), client);
+                let clients = self.affiliations.entry(client.user.clone()).or_default();
+                match clients.binary_search_by(|known| known.client.cmp(&client.client)) {
+                    Ok(at) => {
+                        if let Some(known) = clients.get_mut(at) {
+                            *known = client;
+                        }
+                    }
+                    Err(at) => {
+                        // Nearly everybody has one client: no room is kept for more.
+                        clients.reserve_exact(1);
+                        clients.insert(at, client);
+                    }
+                }
             }
             Fact::Call(call) => {
                 self.call_of_group.insert(call.group.id.clone(), call.id);
@@ -164,7 +182,7 @@ impl Model {
             }
             FactKey::Affiliation(user, client) => {
                 if let Some(clients) = self.affiliations.get_mut(user) {
-                    clients.remove(client);
+                    clients.retain(|known| known.client != *client);
                     if clients.is_empty() {
                         self.affiliations.remove(user);
                     }
@@ -213,9 +231,7 @@ impl Model {
                 }
             }
             FactKey::Affiliation(user, client) => {
-                let Some(old) = self.affiliations.get(user).and_then(|clients| clients.get(client)) else {
-                    return;
-                };
+                let Some(old) = of_client(&self.affiliations, user.as_str(), client.as_str()) else { return };
                 for entry in &old.groups {
                     let Some(users) = self.affiliated.get_mut(&entry.group) else { continue };
                     if let Some(clients) = users.get_mut(user) {
@@ -333,17 +349,17 @@ impl Model {
 
     /// Affiliations of one client.
     pub fn affiliations(&self, user: &str, client: &str) -> Option<&ClientAffiliations> {
-        self.affiliations.get(user).and_then(|clients| clients.get(client))
+        of_client(&self.affiliations, user, client)
     }
 
     /// Affiliations of all clients of a user, in order of the client.
     pub fn affiliations_of(&self, user: &str) -> impl Iterator<Item = &ClientAffiliations> {
-        self.affiliations.get(user).into_iter().flat_map(BTreeMap::values)
+        self.affiliations.get(user).into_iter().flatten()
     }
 
     /// All affiliations that end by time, with the client they belong to.
     pub fn expiring_affiliations(&self) -> impl Iterator<Item = (&ClientAffiliations, Time)> {
-        self.affiliations.values().flat_map(BTreeMap::values).filter_map(|client| {
+        self.affiliations.values().flatten().filter_map(|client| {
             client.groups.iter().filter_map(|entry| entry.expires).min().map(|first| (client, first))
         })
     }

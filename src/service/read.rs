@@ -296,7 +296,10 @@ pub(super) fn fingerprint(body: &[u8]) -> u64 {
 /// Whether a part must be understood and is of a type that this server does not take (RFC 3261 8.2.3, 20.11).
 fn is_foreign(part: &Part) -> bool {
     let optional = part.disposition.as_deref().is_some_and(|disposition| {
-        disposition.split(';').skip(1).any(|parameter| parameter.trim().eq_ignore_ascii_case("handling=optional"))
+        disposition
+            .split(';')
+            .skip(1)
+            .any(|parameter| parameter.trim().eq_ignore_ascii_case("handling=optional"))
     });
     !optional && !ACCEPT.split(", ").any(|accepted| accepted.eq_ignore_ascii_case(&part.media_type))
 }
