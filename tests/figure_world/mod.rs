@@ -536,7 +536,7 @@ impl World {
                 let _ = write!(text, "{line}\r\n");
             }
         }
-        if method != "INVITE" || status >= 300 || status < 180 {
+        if method != "INVITE" || !(180..300).contains(&status) {
             text.push_str("Content-Length: 0\r\n\r\n");
             return text;
         }

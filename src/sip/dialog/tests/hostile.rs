@@ -103,7 +103,7 @@ fn nothing_a_peer_says_does_harm() {
     let mut peer = Peer::default();
     for round in 0..30_000u32 {
         let extra = lines(&mut dice);
-        let body = (dice.number() % 2 == 0).then_some(SDP);
+        let body = dice.number().is_multiple_of(2).then_some(SDP);
         match dice.number() % 8 {
             0 if !ours.is_empty() => {
                 let request = &ours[(dice.number() % ours.len() as u64) as usize];
