@@ -5,13 +5,13 @@ use clap::{Parser, Subcommand};
 use rollcall::config::{Config, Storage};
 use rollcall::env::Ids;
 use rollcall::node::{Node, setup};
-use rollcall::runtime::{self, Clock, Control, Handle, Settings};
+use rollcall::runtime::{self, Clock, Control, Handle, Log, Settings};
 use rollcall::store::{DiskStore, MemoryStore, Store};
-use std::io::{IsTerminal as _, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -67,28 +67,32 @@ fn load(file: &Path) -> anyhow::Result<Config> {
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reads the configuration again.
 fn serve(file: &Path, config: Config) -> anyhow::Result<()> {
-    log_to_standard_error();
+    let _log = Log::start()?;
     let clock = Clock::start();
     let settings = Settings {
         listeners: setup::listeners(&config),
         limits: config.limits.clone(),
         worker_threads: config.server.worker_threads.map_or_else(cores, usize::from),
+        patience: runtime::PATIENCE,
         shutdown_grace: config.server.shutdown_grace,
         seed: random()?,
     };
     let seed = random()?;
     let mut starts = 0u8;
-    let build_from = config.clone();
+    // What a node is built from: the configuration of the start with what was reloaded since.
+    let current = Arc::new(Mutex::new(config.clone()));
+    let build_from = current.clone();
     let build = move || {
+        let config = build_from.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // A node that is rebuilt after a failure of the store must not repeat identifiers of the one before.
         let mut seed = seed;
         seed[0] ^= starts;
         starts = starts.wrapping_add(1);
-        let mut store: Box<dyn Store> = match &build_from.server.storage {
+        let mut store: Box<dyn Store> = match &config.server.storage {
             Storage::Directory(directory) => Box::new(DiskStore::open(directory)?),
             Storage::Memory => Box::new(MemoryStore::new()),
         };
-        let mut service = setup::service(&build_from, Ids::new(seed));
+        let mut service = setup::service(&config, Ids::new(seed));
         let now = clock.now();
         let mut facts = 0u64;
         store.replay(&mut |fact| {
@@ -114,7 +118,7 @@ fn serve(file: &Path, config: Config) -> anyhow::Result<()> {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = reload.recv() => reread(file, &config, &server),
+                _ = reload.recv() => reread(file, &config, &current, &server),
                 _ = look.tick() => if server.is_over() { break },
             }
         }
@@ -124,7 +128,7 @@ fn serve(file: &Path, config: Config) -> anyhow::Result<()> {
 }
 
 /// SIGHUP: what can change without a restart is taken from the file; what cannot is named.
-fn reread(file: &Path, running: &Config, server: &Handle<Node>) {
+fn reread(file: &Path, running: &Config, current: &Mutex<Config>, server: &Handle<Node>) {
     let read = match Config::load(file) {
         Ok(read) => read,
         Err(mistakes) => {
@@ -147,7 +151,10 @@ fn reread(file: &Path, running: &Config, server: &Handle<Node>) {
             tracing::warn!("{what} changed: takes effect at the next start");
         }
     }
-    server.order(Control::Apply(Box::new(move |node| node.reload(&read))));
+    let Config { functions, policy, peers, .. } = read;
+    let reloaded = Config { functions, policy, peers, ..running.clone() };
+    *current.lock().unwrap_or_else(PoisonError::into_inner) = reloaded.clone();
+    server.order(Control::Apply(Box::new(move |node| node.reload(&reloaded))));
     tracing::info!("configuration reloaded: [functions], [policy], [[peer]]");
 }
 
@@ -162,16 +169,4 @@ fn random() -> anyhow::Result<[u8; 32]> {
         .and_then(|mut file| file.read_exact(&mut seed))
         .context("randomness")?;
     Ok(seed)
-}
-
-/// `RUST_LOG` chooses what is logged; what is chosen where it says nothing keeps the store quiet.
-fn log_to_standard_error() {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,fjall=warn,lsm_tree=warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
 }

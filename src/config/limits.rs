@@ -41,7 +41,7 @@ pub struct Limits {
     pub connections: usize,
     /// Octets waiting to be written to one connection; a peer that does not read loses the connection.
     pub connection_queue_octets: usize,
-    /// Messages that wait for the disk at once (503 beyond).
+    /// Messages that wait for the disk at once (503 beyond; at twice as many the sockets are not read).
     pub waiting_for_store: usize,
 }
 

@@ -140,6 +140,10 @@ impl Core for Node {
         self.service.due()
     }
 
+    fn is_full(&self) -> bool {
+        self.held_count >= self.service.limits().waiting_for_store.saturating_mul(2)
+    }
+
     fn stop(&mut self) {
         self.service.stop();
     }

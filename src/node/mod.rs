@@ -3,6 +3,8 @@
 
 mod batches;
 pub mod setup;
+#[cfg(test)]
+mod tests;
 
 pub use batches::Node;
 
@@ -90,6 +92,11 @@ pub trait Core: Send {
 
     /// When [`Input::Tick`] is wanted, at the earliest.
     fn due(&self) -> Due;
+
+    /// Too much waits for the disk: nothing is to be handed over but the ends of commits, until they made room.
+    fn is_full(&self) -> bool {
+        false
+    }
 
     /// Takes no new work from now on; what is open goes on.
     fn stop(&mut self) {}

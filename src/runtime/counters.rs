@@ -13,6 +13,8 @@ pub struct Counters {
     datagrams_dropped: AtomicU64,
     connections_refused: AtomicU64,
     connections_cut: AtomicU64,
+    streams_broken: AtomicU64,
+    accepts_failed: AtomicU64,
     logged: AtomicU64,
     last: AtomicU64,
 }
@@ -28,17 +30,30 @@ impl Counters {
         self.connections_refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection was cut: its peer does not read.
+    /// A connection was cut: its peer does not read, or peers hold too much memory.
     pub fn connections_cut(&self) {
         self.connections_cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection was closed: what came over it is no SIP.
+    pub fn streams_broken(&self) {
+        self.streams_broken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection could not be accepted.
+    pub fn accepts_failed(&self) {
+        self.accepts_failed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Logs what changed, if enough time went by since the last line.
     pub fn log(&self, now: Time) {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (datagrams, refused, cut) =
-            (read(&self.datagrams_dropped), read(&self.connections_refused), read(&self.connections_cut));
-        let sum = datagrams + refused + cut;
+        let datagrams_dropped = read(&self.datagrams_dropped);
+        let connections_refused = read(&self.connections_refused);
+        let connections_cut = read(&self.connections_cut);
+        let streams_broken = read(&self.streams_broken);
+        let accepts_failed = read(&self.accepts_failed);
+        let sum = datagrams_dropped + connections_refused + connections_cut + streams_broken + accepts_failed;
         let last = Time::from_millis(read(&self.last));
         if sum == read(&self.logged) || now.since(last) < INTERVAL {
             return;
@@ -46,10 +61,12 @@ impl Counters {
         self.logged.store(sum, Ordering::Relaxed);
         self.last.store(now.as_millis(), Ordering::Relaxed);
         tracing::warn!(
-            datagrams_dropped = datagrams,
-            connections_refused = refused,
-            connections_cut = cut,
-            "overload at the sockets (totals since start)"
+            datagrams_dropped,
+            connections_refused,
+            connections_cut,
+            streams_broken,
+            accepts_failed,
+            "trouble at the sockets (totals since start)"
         );
     }
 }

@@ -1,13 +1,15 @@
 //! The loop: take all that waits, handle it, hand one batch to the disk, send what may leave.
 
 use super::counters::Counters;
+use super::keeper::{Keeper, Settled};
+use super::refuse::Refuser;
 use super::tcp::{Connections, TO_DRIVER};
 use super::udp::{self, Udp};
-use super::{Clock, keeper, refuse, sys};
+use super::{Clock, sys};
 use crate::config::Limits;
 use crate::env::{Ids, Time};
 use crate::model::Transport;
-use crate::node::{Batch, Core, Input, Kept, Ready};
+use crate::node::{Core, Input, Kept, Ready};
 use crate::sip::message::values::Via;
 use crate::sip::transaction::{ClientId, Flow, Listener, Path, Transmit};
 use crate::sip::wire::{self, Name};
@@ -15,8 +17,9 @@ use crate::store::{Store, StoreError};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::mpsc as sync;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -30,8 +33,21 @@ const STREAM_TURN: usize = 256;
 /// Longest sleep of an idle loop: counters are logged, a clock that was set does no harm.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// Longest sleep while a stop waits for what is open.
+const STOPPING: Duration = Duration::from_millis(20);
+
 /// First and longest pause between attempts to reopen the store.
 const REOPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// How long the end waits for peers to read what was sent to them.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Descriptors that stream connections leave to listeners, the store and the log, if there are that many.
+const OTHER_DESCRIPTORS: usize = 1_200;
+
+/// How long a stream may take for its first message, and for the rest of each message that it began: no transaction of
+/// its peer lives longer (RFC 3261 timer B, 64*T1).
+pub const PATIENCE: Duration = Duration::from_secs(32);
 
 /// What the runtime is set up with.
 #[derive(Clone, Debug)]
@@ -42,6 +58,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Threads for stream connections.
     pub worker_threads: usize,
+    /// How long a stream may take for a message, see [`PATIENCE`].
+    pub patience: Duration,
     /// How long a stop waits for what is open.
     pub shutdown_grace: Duration,
     /// Seed for identifiers of the runtime's own answers.
@@ -109,12 +127,12 @@ impl<C> Handle<C> {
 pub type Built<C> = (C, Box<dyn Store>);
 
 /// Binds the listeners, builds the node and runs it on a thread of its own. `build` is called again, with growing
-/// pauses, whenever the store has failed.
+/// pauses, whenever the store has failed, and after a panic of the node.
 ///
 /// # Errors
 /// [`ServeError`] if a listener cannot be bound, or the first build fails.
 pub fn start<C: Core + 'static>(
-    settings: Settings,
+    mut settings: Settings,
     clock: Clock,
     mut build: impl FnMut() -> Result<Built<C>, StoreError> + Send + 'static,
 ) -> Result<Handle<C>, ServeError> {
@@ -138,12 +156,34 @@ pub fn start<C: Core + 'static>(
             }
         }
     }
+    if !streams.is_empty() {
+        settings.limits.connections = possible_connections(settings.limits.connections);
+    }
     let built = build()?;
     let (control, orders) = mpsc::unbounded_channel();
     let thread = std::thread::Builder::new()
         .name("node".to_owned())
         .spawn(move || run(settings, clock, datagrams, streams, orders, built, build))?;
     Ok(Handle { control, thread, bound })
+}
+
+/// As many connections as were asked for, or as the system has descriptors for.
+fn possible_connections(wanted: usize) -> usize {
+    match sys::allow_descriptors(wanted.saturating_add(OTHER_DESCRIPTORS)) {
+        Ok(descriptors) => {
+            let possible = descriptors - OTHER_DESCRIPTORS.min(descriptors / 2);
+            if possible < wanted {
+                tracing::warn!(
+                    "limits.connections is {possible}, not {wanted}: limit of open files (RLIMIT_NOFILE)"
+                );
+            }
+            wanted.min(possible)
+        }
+        Err(error) => {
+            tracing::warn!("limit of open files: {error}");
+            wanted
+        }
+    }
 }
 
 fn bind_stream(address: SocketAddr) -> io::Result<std::net::TcpListener> {
@@ -160,17 +200,38 @@ fn bind_stream(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 /// Everything the loop holds but the node and its store.
-struct Outside {
+struct Outside<C> {
     settings: Settings,
     clock: Clock,
     datagrams: Vec<Udp>,
     connections: Arc<Connections>,
     workers: tokio::runtime::Handle,
     inbox: mpsc::Receiver<Input>,
+    orders: mpsc::UnboundedReceiver<Control<C>>,
     receiver: sys::Receiver,
     counters: Arc<Counters>,
-    ids: Ids,
+    refuser: Refuser,
+    /// Tickets of what could not be sent.
     unreachable: Vec<ClientId>,
+    /// Told to stop: when to wait no longer for what is open.
+    stopping: Option<Time>,
+}
+
+/// Why a node runs no more.
+enum End {
+    /// It was told to.
+    Stopped,
+    /// Its store failed.
+    StoreFailed,
+}
+
+/// What ended the sleep of an idle loop.
+enum Woken<C> {
+    /// Datagrams wait, or the time is up.
+    Look,
+    Stream(Input),
+    Settled(Settled),
+    Order(Control<C>),
 }
 
 fn run<C: Core>(
@@ -178,7 +239,7 @@ fn run<C: Core>(
     clock: Clock,
     datagrams: Vec<(u16, std::net::UdpSocket)>,
     streams: Vec<(u16, std::net::TcpListener)>,
-    mut orders: mpsc::UnboundedReceiver<Control<C>>,
+    orders: mpsc::UnboundedReceiver<Control<C>>,
     built: Built<C>,
     mut build: impl FnMut() -> Result<Built<C>, StoreError>,
 ) -> Result<(), ServeError> {
@@ -190,7 +251,8 @@ fn run<C: Core>(
     let reactor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let counters = Arc::new(Counters::default());
     let (to_driver, inbox) = mpsc::channel(TO_DRIVER);
-    let connections = Connections::new(settings.limits.clone(), to_driver, counters.clone());
+    let connections =
+        Connections::new(settings.limits.clone(), settings.patience, to_driver, counters.clone());
     for (index, socket) in streams {
         let _inside = workers.enter();
         let listener = tokio::net::TcpListener::from_std(socket)?;
@@ -201,171 +263,188 @@ fn run<C: Core>(
         for (index, socket) in datagrams {
             sockets.push(Udp::new(index, socket, counters.clone())?);
         }
-        let ids = Ids::new(settings.seed);
         let mut outside = Outside {
+            refuser: Refuser::new(settings.limits.clone(), Ids::new(settings.seed)),
             settings,
             clock,
             datagrams: sockets,
             connections,
             workers: workers.handle().clone(),
             inbox,
+            orders,
             receiver: sys::Receiver::new(),
             counters,
-            ids,
             unreachable: Vec::new(),
+            stopping: None,
         };
         let mut built = Some(built);
-        loop {
-            let (core, store) = match built.take() {
-                Some(built) => built,
-                None => match outside.without_node(&mut orders, &mut build).await {
-                    Some(built) => built,
-                    None => return Ok(()),
-                },
+        while let Some((core, store)) = built.take() {
+            let mut keeper = Keeper::start(store)?;
+            let ended = unwound(outside.with_node(core, &mut keeper)).await;
+            keeper.end().await;
+            let pause = match ended {
+                Some(End::Stopped) => break,
+                Some(End::StoreFailed) => {
+                    tracing::error!("the store failed: every request is answered 503 until it is open again");
+                    REOPEN.0
+                }
+                None => {
+                    tracing::error!("the node panicked and is built anew from the store");
+                    Duration::ZERO
+                }
             };
-            if outside.with_node(core, store, &mut orders).await? {
-                return Ok(());
-            }
+            built = outside.without_node(pause, &mut build).await;
         }
+        outside.last_words().await;
+        Ok(())
     });
     workers.shutdown_timeout(Duration::from_millis(200));
     result
 }
 
-impl Outside {
-    /// Runs a node until it is stopped (true) or its store fails (false).
-    async fn with_node<C: Core>(
-        &mut self,
-        mut core: C,
-        store: Box<dyn Store>,
-        orders: &mut mpsc::UnboundedReceiver<Control<C>>,
-    ) -> Result<bool, ServeError> {
-        let (batches, mut results) = keeper::start(store)?;
-        let mut stopping: Option<Time> = None;
-        let mut committing = 0u64;
-        let mut committed = 0u64;
+/// What a future comes to; `None` if it panics. What it leaves behind must be thrown away or be fit for use at any point.
+async fn unwound<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(value)) => Poll::Ready(Some(value)),
+        // The panic has been reported already.
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
+impl<C: Core> Outside<C> {
+    /// Runs a node until it is stopped or its store fails.
+    async fn with_node(&mut self, mut core: C, keeper: &mut Keeper) -> End {
         let mut ready = Ready::default();
         core.handle(self.clock.now(), Input::Tick, &mut ready);
-        self.finish(&mut core, &mut ready, &batches, &mut committing);
+        self.finish(&mut core, &mut ready, keeper);
+        let mut woken = Woken::Look;
         loop {
             let now = self.clock.now();
-            let mut worked = false;
-            while let Ok((number, kept)) = results.try_recv() {
+            let mut worked = true;
+            let mut ended = None;
+            match std::mem::replace(&mut woken, Woken::Look) {
+                Woken::Look => worked = false,
+                Woken::Stream(input) => core.handle(now, input, &mut ready),
+                Woken::Settled(settled) => ended = Some(settled),
+                Woken::Order(order) => self.obey(order, &mut core),
+            }
+            while let Some((number, kept)) = ended.take().or_else(|| keeper.try_settled()) {
                 worked = true;
-                committed = number;
+                if kept == Kept::No {
+                    // What was handled since waits for a commit too, and is refused with the rest.
+                    self.finish(&mut core, &mut ready, keeper);
+                }
                 for transmit in core.settle(now, number, kept) {
                     self.send(transmit);
                 }
                 if kept == Kept::No {
                     self.flush();
-                    return Ok(false);
+                    return if self.stopping.is_some() { End::Stopped } else { End::StoreFailed };
                 }
             }
-            worked |= self.take(&mut |input, ready: &mut Ready| core.handle(now, input, ready), &mut ready);
-            if core.due().is_some_and(|due| due <= now) {
-                core.handle(now, Input::Tick, &mut ready);
+            while let Ok(order) = self.orders.try_recv() {
                 worked = true;
+                self.obey(order, &mut core);
             }
-            while let Ok(order) = orders.try_recv() {
-                worked = true;
-                match order {
-                    Control::Stop if stopping.is_none() => {
-                        core.stop();
-                        stopping = Some(now.plus(self.settings.shutdown_grace));
-                    }
-                    Control::Stop => {}
-                    Control::Apply(apply) => apply(&mut core),
+            let late = self.stopping.is_some_and(|until| until <= now);
+            // A node that has its hands full is left alone until the disk has caught up; peers wait or try again.
+            let full = core.is_full() || late;
+            if !full {
+                worked |= self.take(&mut |input| core.handle(now, input, &mut ready));
+                if core.due().is_some_and(|due| due <= now) {
+                    worked = true;
+                    core.handle(now, Input::Tick, &mut ready);
                 }
             }
-            self.finish(&mut core, &mut ready, &batches, &mut committing);
+            self.finish(&mut core, &mut ready, keeper);
             self.counters.log(now);
-            if let Some(until) = stopping
-                && committed == committing
-                && (core.is_idle() || now >= until)
-            {
-                return Ok(true);
+            if self.stopping.is_some() && keeper.is_idle() && (late || core.is_idle()) {
+                return End::Stopped;
             }
-            if worked {
-                // Stream tasks of this reactor and its timers get a turn.
+            if worked || !full && !self.unreachable.is_empty() {
+                // The reactor gets a turn.
                 tokio::task::yield_now().await;
                 continue;
             }
-            let nap = core.due().map_or(IDLE, |due| due.since(now)).min(IDLE);
-            let nap = if stopping.is_some() { nap.min(Duration::from_millis(20)) } else { nap };
-            #[allow(clippy::disallowed_methods, reason = "an idle driver waits for whatever comes first")]
-            let sleep = tokio::time::sleep(nap.max(Duration::from_millis(1)));
-            let (datagrams, inbox) = (&self.datagrams, &mut self.inbox);
-            tokio::select! {
-                biased;
-                () = poll_fn(|context| {
-                    let ready = datagrams.iter().filter(|udp| udp.poll_ready(context).is_ready()).count();
-                    if ready > 0 { Poll::Ready(()) } else { Poll::Pending }
-                }) => {}
-                Some(input) = inbox.recv() => core.handle(self.clock.now(), input, &mut ready),
-                Some((number, kept)) = results.recv() => {
-                    committed = number;
-                    for transmit in core.settle(self.clock.now(), number, kept) {
-                        self.send(transmit);
-                    }
-                    if kept == Kept::No {
-                        self.flush();
-                        return Ok(false);
-                    }
-                    self.flush();
-                }
-                Some(order) = orders.recv() => match order {
-                    Control::Stop => {
-                        core.stop();
-                        stopping = Some(self.clock.now().plus(self.settings.shutdown_grace));
-                    }
-                    Control::Apply(apply) => apply(&mut core),
-                },
-                () = sleep => {}
+            let mut nap = core.due().filter(|_| !full).map_or(IDLE, |due| due.since(now)).min(IDLE);
+            if let Some(until) = self.stopping.filter(|_| !late) {
+                nap = nap.min(until.since(now)).min(STOPPING);
             }
+            woken = self.sleep(nap, full, keeper).await;
         }
     }
 
+    /// Waits for whatever comes first.
+    async fn sleep(&mut self, nap: Duration, full: bool, keeper: &mut Keeper) -> Woken<C> {
+        #[allow(clippy::disallowed_methods, reason = "an idle driver waits for whatever comes first")]
+        let sleep = tokio::time::sleep(nap.max(Duration::from_millis(1)));
+        let datagrams = &self.datagrams;
+        tokio::select! {
+            biased;
+            settled = keeper.settled() => Woken::Settled(settled),
+            Some(order) = self.orders.recv() => Woken::Order(order),
+            () = poll_fn(|context| {
+                // All of them are asked, so that each wakes us.
+                let ready = datagrams.iter().filter(|udp| udp.poll_ready(context).is_ready()).count();
+                if ready > 0 { Poll::Ready(()) } else { Poll::Pending }
+            }), if !full => Woken::Look,
+            Some(input) = self.inbox.recv(), if !full => Woken::Stream(input),
+            () = sleep => Woken::Look,
+        }
+    }
+
+    fn obey(&mut self, order: Control<C>, core: &mut C) {
+        match order {
+            Control::Stop => {
+                core.stop();
+                self.stop();
+            }
+            Control::Apply(apply) => apply(core),
+        }
+    }
+
+    /// The first order to stop sets the time; another one does not prolong it.
+    fn stop(&mut self) {
+        let until = self.clock.now().plus(self.settings.shutdown_grace);
+        self.stopping.get_or_insert(until);
+    }
+
     /// Takes what waits at the sockets, a bounded turn of each. True if anything did.
-    fn take(&mut self, handle: &mut dyn FnMut(Input, &mut Ready), ready: &mut Ready) -> bool {
+    fn take(&mut self, handle: &mut dyn FnMut(Input)) -> bool {
         let mut worked = false;
         for udp in &mut self.datagrams {
             let listener = udp.listener;
             for _ in 0..TURNS {
-                let more = udp.receive(&mut self.receiver, |peer, octets| {
+                let count = udp.receive(&mut self.receiver, |peer, octets| {
                     let flow = Flow { transport: Transport::Udp, listener, peer, connection: 0 };
-                    handle(Input::Datagram { flow, octets }, ready);
+                    handle(Input::Datagram { flow, octets });
                 });
-                if !more {
+                worked |= count > 0;
+                if count < sys::BATCH {
                     break;
                 }
-                worked = true;
             }
         }
         for _ in 0..STREAM_TURN {
             let Ok(input) = self.inbox.try_recv() else { break };
             worked = true;
-            handle(input, ready);
+            handle(input);
         }
-        for ticket in std::mem::take(&mut self.unreachable) {
+        for ticket in self.unreachable.drain(..) {
             worked = true;
-            handle(Input::Unreachable { ticket }, ready);
+            handle(Input::Unreachable { ticket });
         }
         worked
     }
 
     /// Ends a turn: hands facts to the disk, sends what may leave.
-    fn finish<C: Core>(
-        &mut self,
-        core: &mut C,
-        ready: &mut Ready,
-        batches: &sync::Sender<Batch>,
-        committing: &mut u64,
-    ) {
+    fn finish(&mut self, core: &mut C, ready: &mut Ready, keeper: &mut Keeper) {
         core.finish(self.clock.now(), ready);
         if let Some(batch) = ready.batch.take() {
-            *committing = batch.number;
-            // The thread ends only after a failure, which comes back as a result.
-            let _ = batches.send(batch);
+            keeper.commit(batch);
         }
         for transmit in ready.at_once.drain(..) {
             self.send(transmit);
@@ -425,34 +504,24 @@ impl Outside {
         true
     }
 
-    /// While there is no store: answers 503 and tries to build a new node. `None`: told to stop.
-    async fn without_node<C: Core>(
+    /// While there is no node: answers 503 and tries to build a new one, first after this pause. `None`: told to stop.
+    async fn without_node(
         &mut self,
-        orders: &mut mpsc::UnboundedReceiver<Control<C>>,
+        mut pause: Duration,
         build: &mut impl FnMut() -> Result<Built<C>, StoreError>,
     ) -> Option<Built<C>> {
-        let mut pause = REOPEN.0;
         let mut again = self.clock.now().plus(pause);
-        tracing::error!("the store failed: every request is answered 503 until it is open again");
+        // Whoever waited to hear of these is gone.
+        self.unreachable.clear();
         loop {
-            let (limits, mut answers) = (self.settings.limits.clone(), Vec::new());
-            let mut ids = self.ids.clone();
-            let mut refuse = |input: Input, _: &mut Ready| {
-                if let Input::Datagram { flow, octets } | Input::Stream { flow, octets } = input {
-                    answers.extend(refuse::unavailable(flow, octets, &limits, &mut ids));
-                }
-            };
-            let mut nothing = Ready::default();
-            let worked = self.take(&mut refuse, &mut nothing);
-            self.ids = ids;
-            for answer in answers {
-                self.send(answer);
-            }
-            self.flush();
-            while let Ok(order) = orders.try_recv() {
+            while let Ok(order) = self.orders.try_recv() {
+                // What was to be applied is in the next build.
                 if let Control::Stop = order {
-                    return None;
+                    self.stop();
                 }
+            }
+            if self.stopping.is_some() {
+                return None;
             }
             let now = self.clock.now();
             if now >= again {
@@ -462,18 +531,41 @@ impl Outside {
                         return Some(built);
                     }
                     Err(error) => {
-                        pause = (pause * 2).min(REOPEN.1);
+                        pause = (pause * 2).clamp(REOPEN.0, REOPEN.1);
                         again = now.plus(pause);
                         tracing::error!("{error}; next attempt in {} s", pause.as_secs());
                     }
                 }
             }
+            let mut inputs = Vec::new();
+            let worked = self.take(&mut |input| inputs.push(input));
+            for input in inputs {
+                if let Some(answer) = self.refuser.unavailable(input) {
+                    self.send(answer);
+                }
+            }
+            self.flush();
+            self.counters.log(now);
             if !worked {
                 #[allow(clippy::disallowed_methods, reason = "nothing else to do")]
                 tokio::time::sleep(Duration::from_millis(5)).await;
             } else {
                 tokio::task::yield_now().await;
             }
+        }
+    }
+
+    /// Gives peers a moment to read what was sent to them.
+    async fn last_words(&mut self) {
+        let until = self.clock.now().plus(LAST_WORDS);
+        loop {
+            self.flush();
+            let writing = self.connections.is_writing() || self.datagrams.iter().any(Udp::is_writing);
+            if !writing || self.clock.now() >= until {
+                return;
+            }
+            #[allow(clippy::disallowed_methods, reason = "nothing else to do")]
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 }

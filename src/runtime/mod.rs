@@ -5,17 +5,23 @@
 //! | `driver` | the loop: inputs in batches, one commit, then the answers |
 //! | `udp`, `sys` | datagrams, many to a system call |
 //! | `tcp` | stream connections, a task for each |
+//! | `pot` | the memory that stream connections share |
 //! | `keeper` | the disk thread |
+//! | `refuse` | what is answered while there is no node |
+//! | `log` | lines to standard error, never waited for |
 //! | `clock`, `counters` | time; what went wrong, counted |
 
 mod clock;
 mod counters;
 mod driver;
 mod keeper;
+mod log;
+mod pot;
 mod refuse;
 mod sys;
 mod tcp;
 mod udp;
 
 pub use clock::Clock;
-pub use driver::{Control, Handle, ServeError, Settings, start};
+pub use driver::{Built, Control, Handle, PATIENCE, ServeError, Settings, start};
+pub use log::Log;

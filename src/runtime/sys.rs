@@ -1,7 +1,8 @@
-//! System calls that no well-kept crate offers for many destinations at once: `recvmmsg` and `sendmmsg`.
+//! System calls without a safe wrapper in the crates we have: `recvmmsg` and `sendmmsg`, which take many datagrams at
+//! once, and the limit of open descriptors.
 #![allow(
     unsafe_code,
-    reason = "the two system calls below have no safe wrapper; each block tells why it is sound"
+    reason = "the system calls below have no safe wrapper; each block tells why it is sound"
 )]
 
 use bytes::Bytes;
@@ -107,6 +108,25 @@ pub fn send(socket: BorrowedFd<'_>, datagrams: &[(SocketAddr, Bytes)]) -> io::Re
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
+/// Lets this process have so many descriptors open, as far as the system allows. Returns how many it may have.
+pub fn allow_descriptors(wanted: usize) -> io::Result<usize> {
+    let wanted = libc::rlim_t::try_from(wanted).unwrap_or(libc::rlim_t::MAX);
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer leads to a `rlimit` that lives until the call returns.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if limit.rlim_cur < wanted {
+        let raised = libc::rlimit { rlim_cur: wanted.min(limit.rlim_max), rlim_max: limit.rlim_max };
+        // SAFETY: as above; the kernel only reads.
+        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        limit = raised;
+    }
+    Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
+}
+
 /// A socket address in the kernel's form. The C union's members overlap, so the larger one reserves the space.
 #[repr(C)]
 union Name {
@@ -197,6 +217,15 @@ mod tests {
         assert!(got.iter().zip(&datagrams).all(|(got, (_, sent))| got == sent));
         let nothing = receiver.receive(other.as_fd(), |_, _| {}).expect_err("nothing waits");
         assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn the_limit_of_descriptors_is_raised_as_far_as_it_goes() {
+        let before = allow_descriptors(0).expect("limit");
+        assert!(before > 0);
+        let raised = allow_descriptors(before + 1).expect("limit");
+        assert!(raised == before || raised == before + 1, "{before} {raised}");
+        assert_eq!(allow_descriptors(0).expect("limit"), raised);
     }
 
     #[test]

@@ -17,8 +17,9 @@ use tokio::net::UdpSocket;
 /// Kernel buffer of a socket in each direction, octets; the system may grant less.
 const SOCKET_BUFFER: usize = 8 << 20;
 
-/// Datagrams that wait for a full kernel buffer; beyond, the newest is dropped, as the network would.
+/// Datagrams, and their octets, that wait for a full kernel buffer; beyond, the newest is dropped, as the network would.
 const QUEUE: usize = 65_536;
+const QUEUE_OCTETS: usize = 64 << 20;
 
 /// One listening socket.
 pub struct Udp {
@@ -27,6 +28,7 @@ pub struct Udp {
     socket: UdpSocket,
     queue: VecDeque<(SocketAddr, Bytes)>,
     tickets: VecDeque<Option<ClientId>>,
+    queued_octets: usize,
     counters: Arc<Counters>,
 }
 
@@ -48,28 +50,30 @@ impl Udp {
     /// Puts a bound socket into the running reactor.
     pub fn new(listener: u16, socket: std::net::UdpSocket, counters: Arc<Counters>) -> io::Result<Self> {
         let socket = UdpSocket::from_std(socket)?;
-        Ok(Self { listener, socket, queue: VecDeque::new(), tickets: VecDeque::new(), counters })
+        let (queue, tickets) = (VecDeque::new(), VecDeque::new());
+        Ok(Self { listener, socket, queue, tickets, queued_octets: 0, counters })
     }
 
-    /// Takes one batch of what waits; false if nothing did.
-    pub fn receive(&mut self, receiver: &mut sys::Receiver, each: impl FnMut(SocketAddr, Bytes)) -> bool {
+    /// Takes one batch of what waits; returns how many datagrams it had, [`sys::BATCH`] if more may wait.
+    pub fn receive(&mut self, receiver: &mut sys::Receiver, each: impl FnMut(SocketAddr, Bytes)) -> usize {
         match receiver.receive(self.socket.as_fd(), each) {
-            Ok(count) => count > 0,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => false,
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => {
                 // ICMP errors of earlier datagrams surface here; they say nothing about this socket.
                 tracing::debug!("receive: {error}");
-                false
+                0
             }
         }
     }
 
     /// Puts a datagram at the end of the queue.
     pub fn push(&mut self, to: SocketAddr, octets: Bytes, ticket: Option<ClientId>) {
-        if self.queue.len() >= QUEUE {
+        if self.queue.len() >= QUEUE || self.queued_octets + octets.len() > QUEUE_OCTETS {
             self.counters.datagrams_dropped();
             return;
         }
+        self.queued_octets += octets.len();
         self.queue.push_back((to, octets));
         self.tickets.push_back(ticket);
     }
@@ -85,13 +89,21 @@ impl Udp {
                     if let Some((to, _)) = self.queue.front() {
                         tracing::debug!(peer = %to, "send: {error}");
                     }
-                    failed.extend(self.tickets.front().copied().flatten());
+                    // A queue of the device that is full is a loss like any other: the request is sent again.
+                    if error.raw_os_error() != Some(libc::ENOBUFS) {
+                        failed.extend(self.tickets.front().copied().flatten());
+                    }
                     1
                 }
             };
-            self.queue.drain(..sent);
+            self.queued_octets -= self.queue.drain(..sent).map(|(_, octets)| octets.len()).sum::<usize>();
             self.tickets.drain(..sent);
         }
+    }
+
+    /// Whether datagrams wait for the kernel.
+    pub fn is_writing(&self) -> bool {
+        !self.queue.is_empty()
     }
 
     /// Ready when datagrams wait, or when the kernel takes more of what is queued.

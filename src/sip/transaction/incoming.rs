@@ -203,7 +203,7 @@ impl Transactions {
 
 /// Where responses go (RFC 3261 18.2.2, RFC 3581 4): over the connection, else to the source address, and there to the
 /// source port if `rport` asked for it. `maddr` is for multicast, which we do not offer.
-fn reply_flow(flow: Flow, via: &Via) -> Flow {
+pub(crate) fn reply_flow(flow: Flow, via: &Via) -> Flow {
     if flow.transport != Transport::Udp || via.rport.is_some() {
         return flow;
     }

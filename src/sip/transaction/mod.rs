@@ -20,6 +20,7 @@ mod table;
 mod tests;
 
 pub use hop::{Hop, Listener, NextHops, NoHop};
+pub(crate) use incoming::reply_flow;
 pub(crate) use key::Hasher;
 pub use rewrite::{RETRY_AFTER_SECONDS, unavailable_instead};
 pub(crate) use slab::Slab;
