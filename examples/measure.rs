@@ -1,6 +1,6 @@
 //! The node alone, no sockets and no disk: what the core costs. `docs/performance.md` holds the figures.
 //!
-//! - `cargo run --release --example measure -- path config/bench.toml [ROUNDS]`: time for an INVITE that is answered 302
+//! - `cargo run --release --example measure -- path [ROUNDS]`: time for an INVITE that is answered 302
 //!   and acknowledged, and for an OPTIONS.
 //! - `cargo run --release --example measure -- scale [USERS...]`: the same INVITE with so many affiliated users, and the
 //!   memory of an affiliation.
@@ -33,7 +33,7 @@ fn main() {
         "path" => path(&rest),
         "scale" => scale(&rest),
         "memory" => memory(),
-        _ => println!("path FILE [ROUNDS] | scale [USERS...] | memory"),
+        _ => println!("path [ROUNDS] | scale [USERS...] | memory"),
     }
 }
 
@@ -47,11 +47,9 @@ fn flow(address: &str) -> Flow {
 }
 
 fn path(arguments: &[String]) {
-    let file = PathBuf::from(arguments.first().expect("configuration"));
-    let rounds = arguments.get(1).map_or(100_000, |text| text.parse().expect("a number"));
-    let config = Config::load(&file).expect("a configuration without mistakes");
+    let rounds = arguments.first().map_or(100_000, |text| text.parse().expect("a number"));
     let now = start();
-    let mut node = Node::start(setup::service(&config, Ids::new([1; 32])), now);
+    let mut node = Node::start(setup::service(&system(1_000), Ids::new([1; 32])), now);
     let answer = feed(&mut node, now, flow("127.0.0.2:7001"), form());
     assert!(answer.starts_with(b"SIP/2.0 200"), "{}", String::from_utf8_lossy(&answer));
     invites(&mut node, now, rounds);
