@@ -77,7 +77,7 @@ impl Transactions {
             key::transaction(&mut self.key, &request, Method::Invite, "");
             found = self.servers.find(self.hasher.place(&self.key), &self.key).filter(|id| {
                 let answer = self.servers.get(*id).and_then(server::Server::response);
-                answer.and_then(rewrite::to_tag).is_some_and(|tag| tag == to_tag)
+                answer.as_ref().and_then(rewrite::to_tag).is_some_and(|tag| tag == to_tag)
             });
         }
         match found {
@@ -115,7 +115,7 @@ impl Transactions {
         let invite = self.servers.find(self.hasher.place(&self.key), &self.key);
         let invite = invite.and_then(|id| Some((id, self.servers.get(id)?)));
         // The same tag as in the answers to the INVITE, if one had left.
-        let tag = invite.and_then(|(_, server)| rewrite::to_tag(server.response()?));
+        let tag = invite.and_then(|(_, server)| rewrite::to_tag(&server.response()?));
         let ringing = invite.filter(|(_, server)| server.is_ringing()).map(|(id, _)| id);
         let reply = Reply::new(if invite.is_some() { 200 } else { 481 });
         match own {

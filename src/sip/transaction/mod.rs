@@ -7,6 +7,7 @@ mod client_plain;
 mod clock;
 mod hop;
 mod incoming;
+mod kept;
 mod key;
 mod machine;
 mod outgoing;

@@ -1,6 +1,7 @@
 //! The server transactions of a node: found by key, moved by their machines.
 
 use super::clock::{Alarm, Clock, Running, Side};
+use super::kept::{Kept, Tails};
 use super::machine::{ServerAction as Do, Timer};
 use super::slab::{self, Slab};
 use super::{Flow, Outbox, Path, ServerId, Transmit, server_invite, server_plain};
@@ -19,7 +20,7 @@ pub struct Server {
     /// Where responses go.
     flow: Flow,
     /// The last response; empty if there was none yet.
-    response: Bytes,
+    response: Kept,
     running: Running,
     open: Option<Box<Open>>,
     state: State,
@@ -117,8 +118,8 @@ impl Server {
     }
 
     /// The last response, if there was one.
-    pub fn response(&self) -> Option<&Bytes> {
-        Some(&self.response).filter(|response| !response.is_empty())
+    pub fn response(&self) -> Option<Bytes> {
+        Some(&self.response).filter(|response| !response.is_empty()).map(Kept::octets)
     }
 
     /// Whether the machine has an arrow for this.
@@ -150,6 +151,7 @@ pub struct Servers {
     by_merged: HashTable<u32>,
     /// Expendable ones, oldest first: those of INVITEs, and others. Each waits a fixed time, so the front leaves first.
     expendable: [VecDeque<(Time, u64)>; 2],
+    tails: Tails,
 }
 
 /// A new server transaction.
@@ -177,6 +179,7 @@ impl Servers {
             by_key: HashTable::new(),
             by_merged: HashTable::new(),
             expendable: [VecDeque::new(), VecDeque::new()],
+            tails: Tails::default(),
         }
     }
 
@@ -219,7 +222,7 @@ impl Servers {
             hash,
             key: key.into(),
             flow: reply,
-            response: Bytes::new(),
+            response: Kept::default(),
             running: Running::default(),
             open: Some(Box::new(Open { request, flow, merged })),
             state,
@@ -238,13 +241,19 @@ impl Servers {
         id
     }
 
-    /// Writes down the response that the machine will send from now on. A final one ends the need for the request, and
-    /// stays for long: it is copied to a place of its exact size.
+    /// Writes down the response that the machine will send from now on. A final one ends the need for the request.
     pub fn set_response(&mut self, id: u64, response: Bytes, is_final: bool) {
         let Some(server) = self.slab.get_mut(id) else { return };
-        server.response = if is_final { Bytes::copy_from_slice(&response) } else { response };
+        server.response = Kept::whole(response);
         if is_final {
             self.close(id);
+        }
+    }
+
+    /// The final response has left, and stays for long: it is kept in as little memory as it needs.
+    pub fn compact(&mut self, id: u64) {
+        if let Some(server) = self.slab.get_mut(id) {
+            server.response = self.tails.keep(&server.response);
         }
     }
 
@@ -264,7 +273,7 @@ impl Servers {
             server.state = state;
             if state == State::Invite(server_invite::State::Confirmed) {
                 // Nothing is resent any more: figure 7 has no arrow that sends from here.
-                server.response = Bytes::new();
+                server.response = Kept::default();
             }
             // What the new state has no arrow for need not fire.
             clock.stop(&mut server.running, |timer| state.next(Heard::Fired(timer)).is_none());
@@ -348,7 +357,7 @@ impl Server {
         }
         out.push(Transmit {
             path: Path::Flow(self.flow),
-            octets: self.response.clone(),
+            octets: self.response.octets(),
             ticket: None,
             answers: (!self.own).then_some(ServerId(id)),
             trying: self.response.starts_with(b"SIP/2.0 100 "),

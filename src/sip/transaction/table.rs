@@ -151,6 +151,9 @@ impl Transactions {
         let octets = self.branded(reply).to_wire(request, Some(to_tag), flow.peer);
         self.servers.set_response(id.0, octets, reply.status >= 200);
         self.servers.drive(now, &mut self.clock, id.0, heard, out);
+        if reply.status >= 200 {
+            self.servers.compact(id.0);
+        }
         true
     }
 
@@ -183,7 +186,7 @@ impl Transactions {
 
     /// The response last sent by a server transaction that is not over; `None` also for a failed INVITE that was
     /// acknowledged, whose response nobody will ask for again.
-    pub fn last_response(&self, id: ServerId) -> Option<&Bytes> {
+    pub fn last_response(&self, id: ServerId) -> Option<Bytes> {
         self.servers.get(id.0)?.response()
     }
 
@@ -203,6 +206,7 @@ impl Transactions {
         if self.servers.get(id.0).is_some_and(|server| server.takes(server::Heard::NotKept)) {
             self.servers.set_response(id.0, refusal.clone(), true);
             self.servers.drive(now, &mut self.clock, id.0, server::Heard::NotKept, &mut Vec::new());
+            self.servers.compact(id.0);
         }
         Some(refusal)
     }

@@ -167,13 +167,13 @@ fn the_request_is_kept_until_the_final_answer() {
     let id = world.request(udp(), &over_udp("INVITE", "z9hG4bK1"));
     assert_eq!(world.table.request_of(id).map(|request| request.call_id()), Some("call"));
     assert_eq!(
-        world.table.last_response(id).map(|octets| line(octets)),
+        world.table.last_response(id).map(|octets| line(&octets)),
         Some("SIP/2.0 100 Trying".to_owned())
     );
     world.respond(id, 404);
     assert!(world.table.request_of(id).is_none());
     assert_eq!(
-        world.table.last_response(id).map(|octets| line(octets)),
+        world.table.last_response(id).map(|octets| line(&octets)),
         Some("SIP/2.0 404 Not Found".to_owned())
     );
     world.receive(udp(), &ack("z9hG4bK1"));
