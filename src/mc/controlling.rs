@@ -385,6 +385,7 @@ mod tests {
         assert_eq!(info.kept.any_ext.len(), 1);
         assert_eq!((&info.client_id, &info.access_token), (&None, &None), "the caller's own");
         assert!(invitation.focus && invitation.service_requested);
+        assert_eq!(invitation.asserted, Some(Psi::new("sip:mcptt-controlling@one.example")));
         assert_eq!(invitation.answer_modes, [(AnswerModeHeader::PrivAnswer, "Auto".to_owned())]);
         assert_eq!(invitation.resource_priority.as_deref(), Some("mcpttp.0"));
         assert_eq!((invitation.hops, invitation.session), (69, None));

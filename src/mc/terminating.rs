@@ -168,6 +168,7 @@ mod tests {
         invitation.info.request_uri = Some("sip:bob@one.example".to_owned());
         invitation.info.client_id = None;
         invitation.focus = true;
+        invitation.asserted = Some(Psi::new("sip:groups@two.example"));
         invitation
     }
 
@@ -188,6 +189,7 @@ mod tests {
             assert_eq!(sent.answer_modes, modes.map(|(header, mode)| (header, mode.to_owned())));
             assert_eq!((&sent.info, &sent.offer), (&given.info, &given.offer), "bodies as received");
             assert!(sent.focus);
+            assert_eq!(sent.asserted, given.asserted, "TS 24.379 10.1.1.3.2");
             assert_eq!((sent.hops, &sent.resource_priority), (69, &given.resource_priority));
         }
     }

@@ -157,6 +157,7 @@ impl Switchboard {
             },
             offer: Some(offer("AMR-WB")),
             focus: false,
+            asserted: None,
             service_requested: true,
             answer_modes: Vec::new(),
             resource_priority: None,

@@ -16,6 +16,9 @@ pub struct Invitation {
     pub offer: Option<SessionDescription>,
     /// The Contact carried `isfocus`.
     pub focus: bool,
+    /// P-Asserted-Identity of the function that invites. It goes on to the client (TS 24.379 10.1.1.3.2). `None`: a client
+    /// asks, or a participating function for it.
+    pub asserted: Option<Psi>,
     /// Accept-Contact names the service's feature tag and its ICSI (TS 24.379 10.1.1.4.2 step 3).
     pub service_requested: bool,
     /// `Answer-Mode` and `Priv-Answer-Mode`, as received.

@@ -199,7 +199,10 @@ impl Service {
             Sender::User(_) => {
                 return Err(refuse(Refusal::NotPermitted { why: "only functions may ask for that" }));
             }
-            Sender::Function(_, role) if participating && role.controlling => Incoming::Terminating,
+            Sender::Function(psi, role) if participating && role.controlling => {
+                invitation.asserted = Some(psi);
+                Incoming::Terminating
+            }
             Sender::Function(psi, role) if controlling && role.participating => {
                 Incoming::Controlling { from: Some(psi) }
             }

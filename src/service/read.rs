@@ -123,6 +123,7 @@ impl Service {
             info: bodies.info.map(|(_, info)| info).unwrap_or_default(),
             offer,
             focus,
+            asserted: None,
             service_requested: service_requested(request, service),
             answer_modes,
             resource_priority: request.text(Name::ResourcePriority),

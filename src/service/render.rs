@@ -184,8 +184,12 @@ impl Service {
         if let Some(priority) = &invitation.resource_priority {
             draft = draft.header(Name::ResourcePriority, priority.clone());
         }
-        if let Some((_, hops)) = draft.headers.iter_mut().find(|(name, _)| *name == Name::MaxForwards) {
-            *hops = invitation.hops.to_string();
+        for (name, value) in &mut draft.headers {
+            match (name, &invitation.asserted) {
+                (Name::MaxForwards, _) => *value = invitation.hops.to_string(),
+                (Name::PAssertedIdentity, Some(psi)) => *value = format!("<{psi}>"),
+                _ => {}
+            }
         }
         let parts = session_bodies(invitation.offer.as_ref(), Some(&invitation.info), invitation.service);
         with_draft_body(draft, parts)
