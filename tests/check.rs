@@ -457,6 +457,58 @@ fn the_files_that_come_with_rollcall_are_right() {
 }
 
 #[test]
+fn no_text_breaks_the_reader() {
+    let lab = std::fs::read_to_string(root().join("config/lab.toml")).unwrap();
+    let pieces = [
+        "[[",
+        "]]",
+        "=",
+        "\"",
+        "{n}",
+        "{n:",
+        "999999999999999999999",
+        "-1",
+        "\n",
+        "'''",
+        "é",
+        "{",
+        "[limits]\n",
+    ];
+    // A small generator of its own (xorshift64): the same texts in every run.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).unwrap()
+    };
+    let mut read_well = 0;
+    for _ in 0..3_000 {
+        let mut octets = lab.clone().into_bytes();
+        for _ in 0..=next(4) {
+            let at = next(octets.len());
+            match next(3) {
+                0 => drop(octets.splice(at..at, pieces[next(pieces.len())].bytes())),
+                1 => drop(octets.drain(at..(at + next(40)).min(octets.len()))),
+                _ => octets[at] = u8::try_from(next(256)).unwrap(),
+            }
+        }
+        match Config::read(Path::new("f"), &octets) {
+            Ok(_) => read_well += 1,
+            Err(mistakes) => {
+                let lines = octets.split(|octet| *octet == b'\n').count();
+                assert!(!mistakes.list.is_empty());
+                assert!(
+                    mistakes.list.iter().all(|mistake| (1..=lines).contains(&mistake.line)),
+                    "{mistakes}"
+                );
+            }
+        }
+    }
+    assert!((1..3_000).contains(&read_well), "{read_well}");
+}
+
+#[test]
 fn the_reference_says_what_the_code_reads() {
     let file = root().join("docs/configuration.md");
     let text = std::fs::read_to_string(&file).unwrap();

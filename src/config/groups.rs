@@ -2,8 +2,9 @@
 
 use super::identity::{IDENTITY, Pattern, PatternRange, identity};
 use super::names::Names;
+use super::policy::{REGROUPED_CALL, RegroupedCall};
 use super::reader::{Item, Section};
-use super::system::{REGROUPED_CALL, RegroupedCall, encoding};
+use super::server::encoding;
 use super::users::{Users, numbers, own};
 use crate::model::{GroupDocument, GroupId, GroupRules, Member, OnTimeout, Service, UserId, Who};
 use std::cell::{Cell, RefCell};

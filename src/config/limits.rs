@@ -1,5 +1,7 @@
 //! Every limit, in one place, with a default that suits a system of 100,000 users.
 
+use super::reader::Section;
+
 /// Sizes and counts beyond which this server refuses, with a clear answer, instead of growing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -68,6 +70,37 @@ impl Default for Limits {
             connections: 100_000,
             connection_queue_octets: 1_048_576,
             waiting_for_store: 100_000,
+        }
+    }
+}
+
+impl Limits {
+    #[rustfmt::skip]
+    pub(super) fn walk(root: &Section<'_>) -> Self {
+        let section = root.table("limits", "Sizes and counts beyond which this server refuses instead of growing.");
+        let limit = |name, meaning, range, default: usize| section.key(name, meaning).integer(range).or(default);
+        let is = Self::default();
+        Self {
+            message_octets: limit("message_octets", "Octets of one SIP message; 413 beyond.", 1_300..=1_048_576, is.message_octets),
+            header_octets: limit("header_octets", "Octets of one header, folded lines included; 400 beyond.", 256..=65_536, is.header_octets),
+            headers: limit("headers", "Header lines of one message; 400 beyond.", 16..=4_096, is.headers),
+            multipart_depth: limit("multipart_depth", "Levels of multipart within multipart.", 1..=16, is.multipart_depth),
+            parts: limit("parts", "Parts of one body.", 2..=256, is.parts),
+            xml_octets: limit("xml_octets", "Octets of one XML document.", 1_024..=1_048_576, is.xml_octets),
+            xml_depth: limit("xml_depth", "Levels of XML elements.", 12..=256, is.xml_depth),
+            xml_elements: limit("xml_elements", "Elements of one XML document.", 64..=65_536, is.xml_elements),
+            xml_attributes: limit("xml_attributes", "Attributes of one XML element.", 8..=1_024, is.xml_attributes),
+            sdp_lines: limit("sdp_lines", "Lines of one session description.", 16..=8_192, is.sdp_lines),
+            groups_per_request: limit("groups_per_request", "Groups in one affiliation or one temporary group.", 2..=4_096, is.groups_per_request),
+            server_transactions: limit("server_transactions", "Server transactions at once; 503 beyond.", 16..=10_000_000, is.server_transactions),
+            client_transactions: limit("client_transactions", "Client transactions at once.", 16..=10_000_000, is.client_transactions),
+            sessions: limit("sessions", "INVITE dialogs at once; 503 beyond.", 2..=4_000_000, is.sessions),
+            subscriptions_per_user: limit("subscriptions_per_user", "Subscriptions of one user at once; 503 beyond.", 1..=1_024, is.subscriptions_per_user),
+            contacts_per_identity: limit("contacts_per_identity", "Contacts of one public identity; 403 beyond.", 1..=256, is.contacts_per_identity),
+            owed: limit("owed", "Requests to users that wait for their answer at once.", 16..=10_000_000, is.owed),
+            connections: limit("connections", "Stream connections at once.", 1..=1_000_000, is.connections),
+            connection_queue_octets: limit("connection_queue_octets", "Octets that wait to be written to one connection; a peer that does not read loses the connection.", 65_536..=67_108_864, is.connection_queue_octets),
+            waiting_for_store: limit("waiting_for_store", "Messages that wait for the disk at once; 503 beyond.", 16..=10_000_000, is.waiting_for_store),
         }
     }
 }

@@ -6,19 +6,22 @@ mod identity;
 mod limits;
 mod mistake;
 mod names;
+mod neighbours;
 mod network;
+mod policy;
 mod reader;
-mod system;
+mod server;
+mod sip;
 mod users;
 
 pub use groups::Group;
 pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};
+pub use neighbours::{Functions, Partner, Peer, PeerRole, Permission, Route};
 pub use network::{Addresses, Listener};
-pub use system::{
-    Core, DigestAlgorithm, Functions, Media, Partner, Peer, PeerRole, Permission, Policy, RegroupedCall,
-    ResourcePriority, Route, Server, Session, Sip, Storage, Timers,
-};
+pub use policy::{Policy, RegroupedCall, ResourcePriority};
+pub use server::{Core, Media, Server, Storage};
+pub use sip::{DigestAlgorithm, Session, Sip, Timers};
 pub use users::Users;
 
 use names::Names;
@@ -105,7 +108,7 @@ impl Config {
         let routes = Route::walk_all(&root);
         let media = Media::walk(&root);
         if let (Some(server), Some((media, line))) = (&server, &media) {
-            system::ports_apart(&root, server, media, *line);
+            server::ports_apart(&root, server, media, *line);
         }
         let policy = Policy::walk(&root);
         let timers = Timers::walk(&root);

@@ -12,6 +12,12 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// Spans for ranges and defaults.
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// What all sections of one document share.
 pub(super) struct Walk {
     line_starts: Vec<usize>,
@@ -530,4 +536,18 @@ pub(super) fn list(words: impl IntoIterator<Item = String>) -> String {
 /// The octets of a text that a parser's error points at.
 pub(super) fn start(span: Option<Range<usize>>) -> usize {
     span.map_or(0, |span| span.start)
+}
+
+/// The values of a list whose lines are no longer needed.
+pub(super) fn without_lines<T>(found: Vec<(usize, T)>) -> Vec<T> {
+    found.into_iter().map(|(_, value)| value).collect()
+}
+
+/// Reads a text for people: short, on one line.
+pub(super) fn short(text: &str) -> Result<String, String> {
+    if (1..=255).contains(&text.len()) && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("a text of 1 to 255 octets on one line".to_owned())
+    }
 }
