@@ -144,6 +144,7 @@ fn reread(file: &Path, running: &Config, current: &Mutex<Config>, server: &Handl
         ("[sip]", read.sip == running.sip),
         ("[limits]", read.limits == running.limits),
         ("[[route]]", read.routes == running.routes),
+        ("[[partner]]", read.partners == running.partners),
         ("[[user]] and [[users]]", read.users == running.users),
         ("[[group]]", read.groups == running.groups),
     ] {

@@ -10,7 +10,7 @@ use crate::sip::message::Method;
 use crate::sip::transaction::{Listener, NextHops, Settings, Timers};
 
 /// Methods this server takes.
-const ALLOWED: [Method; 12] = [
+const ALLOWED: [Method; 13] = [
     Method::Invite,
     Method::Ack,
     Method::Cancel,
@@ -23,6 +23,7 @@ const ALLOWED: [Method; 12] = [
     Method::Message,
     Method::Publish,
     Method::Subscribe,
+    Method::Notify,
 ];
 
 /// Option tags this server understands: RFC 3262, RFC 4028, RFC 3841, RFC 4488, RFC 4538, RFC 7614, RFC 3327.

@@ -426,7 +426,7 @@ fn canonical_presence(mut presence: pidf::Presence) -> pidf::Presence {
 fn contact_parameters(params: &[(String, Option<String>)]) -> String {
     let mut text = String::new();
     for (name, value) in params {
-        if name == "expires" || name == "q" {
+        if name == "expires" {
             continue;
         }
         text.push(';');
