@@ -472,6 +472,11 @@ impl Model {
         self.owed_to.get(user).into_iter().flatten().filter_map(|id| self.owed.get(id))
     }
 
+    /// How many requests are owed.
+    pub fn owed_count(&self) -> usize {
+        self.owed.len()
+    }
+
     /// A request that is owed.
     pub fn owed(&self, id: OwedRef) -> Option<&Owed> {
         self.owed.get(&id)

@@ -53,6 +53,7 @@ impl Node {
     ) {
         let limits = self.service.limits();
         let overloaded = self.held_count >= limits.waiting_for_store;
+        let caught_up = self.held_count < limits.waiting_for_store / 2;
         let scanned = if stream {
             wire::message(octets, limits)
         } else {
@@ -62,6 +63,9 @@ impl Node {
                 Err(rejected) => Err(rejected),
             }
         };
+        if caught_up {
+            self.service.shed_no_more();
+        }
         match scanned {
             Ok(message) if overloaded && self.service.may_shed(&message) => {
                 self.service.shed(now, flow, message);

@@ -273,8 +273,8 @@ pub enum Refusal {
     /// Fewer than two distinct constituents.
     #[error("fewer than two constituent groups")]
     TooFewGroups,
-    /// More constituents than the limit.
-    #[error("more than {limit} constituent groups")]
+    /// More groups in one request than the limit.
+    #[error("more than {limit} groups")]
     TooManyGroups {
         /// The limit.
         limit: usize,
@@ -299,6 +299,14 @@ pub enum Refusal {
     NoResources {
         /// What ran out.
         what: &'static str,
+    },
+    /// One of `config::Limits` is reached for now. Nothing changed, and the sender may try again.
+    #[error("the limit of {limit} {what} is reached")]
+    Full {
+        /// What there would be too many of.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
     },
     /// We could not commit. Nothing changed, and the sender may try again.
     #[error("store unavailable")]
@@ -386,7 +394,7 @@ impl Refusal {
             Self::GroupIdInUse(_) => Answer::warned(403, 165),
             Self::TooFewGroups => Answer::worded(400, "fewer than two constituent groups"),
             Self::TooManyGroups { limit } => {
-                Answer::worded(400, format!("more than {limit} constituent groups"))
+                Answer::worded(400, format!("more than {limit} groups in one request"))
             }
             Self::PartnerNotPermitted(_) => Answer::warned(403, 179),
             Self::TransactionReused => Answer::worded(400, "transaction-id was used for another request"),
@@ -396,6 +404,10 @@ impl Refusal {
             Self::NoResources { .. } => {
                 Answer { retry_after: Some(RETRY_AFTER_SECONDS), ..Answer::plain(500) }
             }
+            Self::Full { what, limit } => Answer {
+                retry_after: Some(RETRY_AFTER_SECONDS),
+                ..Answer::worded(503, format!("the limit of {limit} {what} is reached"))
+            },
             Self::StoreUnavailable => Answer { retry_after: Some(RETRY_AFTER_SECONDS), ..Answer::plain(503) },
         }
     }

@@ -2,12 +2,14 @@
 
 use super::Service;
 use crate::env::Time;
+use crate::env::wheel::{TimerId, Wheel};
 use crate::mc;
 use crate::model::{Change, ClientId, Fact, FactKey, OwedRef, PublicId, UserId};
 use crate::procedure::Wake;
+use std::collections::HashMap;
 
 /// What a timer is for. It may come late or twice: whoever it wakes looks at the facts again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Alarm {
     /// A procedure asked to be woken.
     Wake(Wake),
@@ -23,40 +25,108 @@ pub(super) enum Alarm {
     Operation(UserId, String),
 }
 
+/// All alarms: at most one of a kind for each fact, so that a client that refreshes all the time leaves none behind.
+#[derive(Debug, Default)]
+pub(super) struct Alarms {
+    wheel: Wheel<Alarm>,
+    set: HashMap<Alarm, (Time, TimerId)>,
+}
+
+impl Alarms {
+    /// Sets an alarm, or moves it to another time.
+    fn set(&mut self, at: Time, alarm: Alarm) {
+        if let Some((before, timer)) = self.set.get(&alarm).copied() {
+            if before == at {
+                return;
+            }
+            self.wheel.cancel(timer);
+        }
+        let timer = self.wheel.schedule(at, alarm.clone());
+        self.set.insert(alarm, (at, timer));
+    }
+
+    fn cancel(&mut self, alarm: &Alarm) {
+        if let Some((_, timer)) = self.set.remove(alarm) {
+            self.wheel.cancel(timer);
+        }
+    }
+
+    /// The alarms that are due.
+    fn expire(&mut self, now: Time) -> Vec<Alarm> {
+        let mut due = Vec::new();
+        self.wheel.expire(now, &mut due);
+        for alarm in &due {
+            self.set.remove(alarm);
+        }
+        due
+    }
+
+    /// When the next one is due.
+    pub fn due(&self) -> Option<Time> {
+        self.wheel.due()
+    }
+
+    /// Alarms that are set.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        debug_assert_eq!(self.wheel.len(), self.set.len());
+        self.set.len()
+    }
+}
+
 impl Service {
     pub(super) fn set_alarm(&mut self, at: Time, alarm: Alarm) {
-        self.alarms.schedule(at, alarm);
+        self.alarms.set(at, alarm);
     }
 
     /// Sets the alarms that follow from a fact; live and at replay alike.
-    pub(super) fn set_alarms(&mut self, _now: Time, fact: &Fact) {
-        let (at, alarm) = match fact {
-            Fact::Registration(registration) => {
-                let Some(first) = registration.bindings.iter().map(|binding| binding.expires).min() else {
-                    return;
-                };
-                (first, Alarm::Registration(registration.public_id.clone()))
-            }
-            Fact::Affiliation(client) => {
-                let Some(first) = client.groups.iter().filter_map(|entry| entry.expires).min() else {
-                    return;
-                };
-                (first, Alarm::Affiliation(client.user.clone(), client.client.clone()))
-            }
-            Fact::Owed(owed) => (owed.until, Alarm::OwedGivenUp(owed.id)),
+    pub(super) fn set_alarms(&mut self, fact: &Fact) {
+        let (first, alarm) = match fact {
+            Fact::Registration(registration) => (
+                registration.bindings.iter().map(|binding| binding.expires).min(),
+                Alarm::Registration(registration.public_id.clone()),
+            ),
+            Fact::Affiliation(client) => (
+                client.groups.iter().filter_map(|entry| entry.expires).min(),
+                Alarm::Affiliation(client.user.clone(), client.client.clone()),
+            ),
+            Fact::Owed(owed) => (Some(owed.until), Alarm::OwedGivenUp(owed.id)),
             Fact::Operation(operation) => (
-                operation.forget,
+                Some(operation.forget),
                 Alarm::Operation(operation.requestor.clone(), operation.transaction_id.clone()),
             ),
             _ => return,
         };
-        self.set_alarm(at, alarm);
+        match first {
+            Some(at) => self.set_alarm(at, alarm),
+            None => self.alarms.cancel(&alarm),
+        }
+    }
+
+    /// Cancels the alarms of a fact that is gone.
+    pub(super) fn cancel_alarms(&mut self, key: &FactKey) {
+        match key {
+            FactKey::Registration(public_id) => self.alarms.cancel(&Alarm::Registration(public_id.clone())),
+            FactKey::Affiliation(user, client) => {
+                self.alarms.cancel(&Alarm::Affiliation(user.clone(), client.clone()));
+            }
+            FactKey::Owed(id) => {
+                self.alarms.cancel(&Alarm::OwedGivenUp(*id));
+                self.alarms.cancel(&Alarm::OwedAgain(*id));
+            }
+            FactKey::Operation(user, transaction) => {
+                self.alarms.cancel(&Alarm::Operation(user.clone(), transaction.clone()));
+            }
+            FactKey::Call(call) => {
+                self.alarms.cancel(&Alarm::Wake(Wake::Tng1(*call)));
+                self.alarms.cancel(&Alarm::Wake(Wake::Tng3(*call)));
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn fire_alarms(&mut self, now: Time) {
-        let mut due = Vec::new();
-        self.alarms.expire(now, &mut due);
-        for alarm in due {
+        for alarm in self.alarms.expire(now) {
             match alarm {
                 Alarm::Wake(wake) => {
                     let outcome = mc::calls::wake(&mut view!(self, now), &mut self.open, wake);
@@ -74,7 +144,7 @@ impl Service {
                 Alarm::OwedAgain(owed) => self.deliver_owed(now, owed),
                 Alarm::Operation(user, transaction) => {
                     if self.model.operation(&user, &transaction).is_some_and(|old| old.forget <= now) {
-                        self.change(now, Change::Remove(FactKey::Operation(user, transaction)));
+                        self.change(Change::Remove(FactKey::Operation(user, transaction)));
                     }
                 }
             }

@@ -74,6 +74,13 @@ impl Legs {
         }
     }
 
+    /// Nothing is left of any leg.
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        let Self { legs, by_session, ending, offers } = self;
+        legs.is_empty() && by_session.is_empty() && ending.is_empty() && offers.is_empty()
+    }
+
     fn forget(&mut self, leg: LegId) -> Option<LegState> {
         let state = self.legs.remove(&leg)?;
         self.offers.remove(&leg);
@@ -199,7 +206,11 @@ impl Service {
             Sender::User(_) => {
                 return Err(refuse(Refusal::NotPermitted { why: "only functions may ask for that" }));
             }
-            Sender::Function(psi, role) if participating && role.controlling => {
+            // One PSI may stand for both functions: then `isfocus` tells a controlling function that invites a member
+            // from a participating function that asks for a call (TS 24.379 6.3.1.1).
+            Sender::Function(psi, role)
+                if participating && role.controlling && (invitation.focus || !controlling) =>
+            {
                 invitation.asserted = Some(psi);
                 Incoming::Terminating
             }
@@ -219,6 +230,7 @@ impl Service {
         self.legs.legs.insert(leg, LegState { owner, service, end, established: false });
         self.legs.by_session.insert(session, leg);
         tracing::debug!(call_id = request.call_id(), leg = %leg, "session asked for");
+        self.cause = Some(request.call_id().to_owned());
         self.carry_out(now, outcome);
         Ok(())
     }
@@ -312,7 +324,7 @@ impl Service {
         if gone {
             self.legs.forget(leg);
             if self.model.leg(leg).is_some() {
-                self.change(now, Change::Remove(FactKey::Leg(leg)));
+                self.change(Change::Remove(FactKey::Leg(leg)));
             }
         }
         let outcome = calls::hear(&mut view!(self, now), &mut self.open, owner, leg, event);
@@ -448,6 +460,7 @@ impl Service {
         let service = invitation.service;
         let ways = self.ways_to(now, user.as_str(), clients);
         let mut tries = Vec::new();
+        let psi = self.psi_of(owner).clone();
         let mut failure = Refusal::NotRegistered(user.clone()).answer().status;
         for way in ways {
             let listener = self.listener_for(way.source);
@@ -455,6 +468,7 @@ impl Service {
             let draft = self.render_invite(owner, &way, invitation, &contact);
             match self.agent.invite(now, &mut self.ids, draft, way.path, &mut self.out) {
                 Ok(session) => {
+                    self.agent.speak_as(session, &psi);
                     self.legs.by_session.insert(session, leg);
                     tries.push(Try { session, client: way.client, listener });
                 }
@@ -493,14 +507,14 @@ impl Service {
                 };
                 self.hear_later(other, event);
                 if self.model.leg(leg).is_some() {
-                    self.change(now, Change::Remove(FactKey::Leg(leg)));
+                    self.change(Change::Remove(FactKey::Leg(leg)));
                 }
             }
             End::Session { session, .. } => {
                 self.legs.ending.insert(session, leg);
                 if let Some(fact) = self.model.leg(leg) {
                     let fact = Leg { ending: true, ..fact.clone() };
-                    self.put(now, Fact::Leg(fact));
+                    self.put(Fact::Leg(fact));
                 }
                 self.agent.bye(now, &mut self.ids, session, reason, &mut self.out);
             }
@@ -525,7 +539,7 @@ impl Service {
                         service: state.service,
                         ending: false,
                     };
-                    self.put(now, Fact::Leg(fact));
+                    self.put(Fact::Leg(fact));
                 }
                 self.hear_later(other, LegEvent::Accepted(acceptance));
                 self.hear_later(leg, LegEvent::Confirmed);
@@ -537,15 +551,17 @@ impl Service {
                 if let Some(state) = self.legs.legs.get_mut(&leg) {
                     state.established = true;
                 }
-                self.keep_leg(now, leg, session);
+                self.keep_leg(leg, session);
             }
             None => {}
         }
     }
 
     /// Writes the fact of a leg that ends in a SIP session.
-    fn keep_leg(&mut self, now: Time, leg: LegId, session: SessionId) {
+    fn keep_leg(&mut self, leg: LegId, session: SessionId) {
         let Some(state) = self.legs.legs.get(&leg) else { return };
+        let psi = self.psi_of(state.owner).clone();
+        self.agent.speak_as(session, &psi);
         let Some(dialog) = self.agent.stored(session) else { return };
         let fact = Leg {
             id: leg,
@@ -555,7 +571,7 @@ impl Service {
             ending: false,
         };
         if self.model.leg(leg) != Some(&fact) {
-            self.put(now, Fact::Leg(fact));
+            self.put(Fact::Leg(fact));
         }
     }
 
@@ -565,7 +581,7 @@ impl Service {
             if let Some(leg) = self.legs.ending.remove(&session)
                 && self.model.leg(leg).is_some()
             {
-                self.change(now, Change::Remove(FactKey::Leg(leg)));
+                self.change(Change::Remove(FactKey::Leg(leg)));
             }
             return;
         }
@@ -580,11 +596,12 @@ impl Service {
                 self.client_refused(now, leg, session, status, response.as_ref());
             }
             AgentEvent::Confirmed { .. } => {
-                self.keep_leg(now, leg, session);
+                self.keep_leg(leg, session);
                 self.hear(now, leg, LegEvent::Confirmed);
             }
             AgentEvent::Cancelled { .. } => self.hear(now, leg, LegEvent::Cancelled),
             AgentEvent::Released { request, .. } => {
+                self.cause = Some(request.call_id().to_owned());
                 let reason = request.text(Name::Reason);
                 self.hear(now, leg, LegEvent::Released { reason });
             }
@@ -592,7 +609,7 @@ impl Service {
                 tracing::warn!(leg = %leg, "session lost: {why}");
                 self.hear(now, leg, LegEvent::Lost { why });
             }
-            AgentEvent::Moved { .. } => self.keep_leg(now, leg, session),
+            AgentEvent::Moved { .. } => self.keep_leg(leg, session),
             AgentEvent::InSession { id, request, .. } => self.asked_in_session(now, leg, id, &request),
             _ => {}
         }
@@ -615,7 +632,7 @@ impl Service {
                 self.agent.cancel(now, ids, attempt.session, Some(COMPLETED_ELSEWHERE), out);
             }
         }
-        self.keep_leg(now, leg, session);
+        self.keep_leg(leg, session);
         self.hear(now, leg, LegEvent::Accepted(Box::new(acceptance)));
     }
 

@@ -40,6 +40,8 @@ mod regrouping;
 mod render;
 mod restart;
 mod router;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod watch;
 
@@ -47,7 +49,6 @@ pub use digest::Digest;
 pub use trust::{Peer, Peers};
 
 use crate::config::Limits;
-use crate::env::wheel::Wheel;
 use crate::env::{Ids, Time};
 use crate::mc::calls::Open;
 use crate::model::{Change, Fact, LegId, Model, OwedRef, Psi, PublicId};
@@ -97,7 +98,11 @@ pub struct Service {
     owed_open: BTreeMap<OwedRef, owed::Delivery>,
     owed_by_client: HashMap<ClientId, OwedRef>,
     offers: HashMap<ClientId, LegId>,
-    alarms: Wheel<Alarm>,
+    alarms: alarms::Alarms,
+    /// Call-ID of the request that is being handled, for the log.
+    cause: Option<String>,
+    /// New work is refused because the disk cannot follow; how much was.
+    shed: u64,
     agent_events: Vec<AgentEvent>,
     notifier_events: Vec<NotifierEvent>,
     work: VecDeque<Work>,
@@ -158,7 +163,9 @@ impl Service {
             owed_open: BTreeMap::new(),
             owed_by_client: HashMap::new(),
             offers: HashMap::new(),
-            alarms: Wheel::default(),
+            alarms: alarms::Alarms::default(),
+            cause: None,
+            shed: 0,
             agent_events: Vec::new(),
             notifier_events: Vec::new(),
             work: VecDeque::new(),
@@ -187,6 +194,10 @@ impl Service {
             };
             tracing::warn!(peer = %flow.peer, answered, "message refused: {place}");
         }
+        self.take(now, flow, message);
+    }
+
+    fn take(&mut self, now: Time, flow: Flow, message: Result<wire::Message, wire::Rejected>) {
         let (agent, ids) = (&mut self.agent, &mut self.ids);
         agent.receive(now, ids, flow, message, &mut self.out, &mut self.agent_events);
         self.run(now);
@@ -221,9 +232,18 @@ impl Service {
         self.stopping = true;
     }
 
-    /// Another policy and other peers, from the next request on.
+    /// Another policy and other peers, from the next request on. What comes from the sections of the server, its media
+    /// function and its groups stays as it was at the start.
     pub fn reload(&mut self, policy: Policy, peers: Peers) {
-        self.setup.policy = policy;
+        let old = &mut self.setup.policy;
+        self.setup.policy = Policy {
+            warning_agent: std::mem::take(&mut old.warning_agent),
+            domain: std::mem::take(&mut old.domain),
+            media_address: old.media_address,
+            default_encodings: std::mem::take(&mut old.default_encodings),
+            regrouped_calls: std::mem::take(&mut old.regrouped_calls),
+            ..policy
+        };
         self.setup.peers = peers;
     }
 
@@ -256,16 +276,17 @@ impl Service {
                 Work::Incoming(handover) => self.hand_over(now, handover),
             }
         }
+        self.cause = None;
         self.agent.settle(now, &mut self.out);
     }
 
     /// Makes the changes of an outcome and sends what it sends.
     fn carry_out(&mut self, now: Time, outcome: Outcome<Over>) {
         if let Some(line) = outcome.log {
-            tracing::info!("{line}");
+            tracing::info!(call_id = self.cause, "{line}");
         }
         for change in outcome.changes {
-            self.change(now, change);
+            self.change(change);
         }
         for send in outcome.sends {
             self.send(now, send);
@@ -273,21 +294,22 @@ impl Service {
     }
 
     /// Makes one change: in the model, in the alarms that follow from it, and in the batch for the disk.
-    fn change(&mut self, now: Time, change: Change) {
+    fn change(&mut self, change: Change) {
         if let Change::Remove(crate::model::FactKey::Participant(call, leg)) = &change
             && let Some(participant) = self.model.participant(*call, *leg)
         {
             tracing::debug!(call = %call, user = %participant.user, "participant left");
         }
         self.model.apply(&change);
-        if let Change::Put(fact) = &change {
-            self.set_alarms(now, fact);
+        match &change {
+            Change::Put(fact) => self.set_alarms(fact),
+            Change::Remove(key) => self.cancel_alarms(key),
         }
         self.changes.push(change);
     }
 
-    fn put(&mut self, now: Time, fact: Fact) {
-        self.change(now, Change::Put(fact));
+    fn put(&mut self, fact: Fact) {
+        self.change(Change::Put(fact));
     }
 
     /// Sends one word of a procedure.
@@ -302,7 +324,10 @@ impl Service {
             Send::AffiliationStatus { user, p_id } => self.notify_affiliations(now, &user, p_id.as_deref()),
             Send::AffiliationUpdate { user, groups } => {
                 // The GMS asks the model for affiliated members when it needs them: in one process nothing is sent.
-                tracing::debug!(user = %user, groups = groups.len(), "affiliation update for the GMS");
+                for (group, affiliated) in groups {
+                    let what = if affiliated { "affiliated" } else { "no longer affiliated" };
+                    tracing::info!(call_id = self.cause, user = %user, group = %group, "{what}");
+                }
             }
             Send::Affiliated { user, client, group } => {
                 let outcome = crate::mc::calls::affiliated(

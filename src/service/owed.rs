@@ -4,7 +4,8 @@
 use super::Service;
 use super::alarms::Alarm;
 use crate::env::Time;
-use crate::model::{Change, FactKey, OwedRef};
+use crate::model::{Change, Fact, FactKey, OwedRef};
+use crate::procedure::{Outcome, Over, Refusal};
 use crate::sip::transaction::ClientId;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -24,6 +25,27 @@ pub(super) struct Delivery {
 }
 
 impl Service {
+    /// Whether what a procedure wants to owe fits into `Limits::owed`. An operation that does not fit is refused as a
+    /// whole before anything has changed: nobody is left out, and who asked may try again.
+    ///
+    /// # Errors
+    /// [`Refusal::Full`].
+    pub(super) fn room_for_owed(&self, outcome: &Outcome<Over>) -> Result<(), Refusal> {
+        let limit = self.setup.limits.owed;
+        let (mut more, mut less) = (0, 0);
+        for change in &outcome.changes {
+            match change {
+                Change::Put(Fact::Owed(_)) => more += 1,
+                Change::Remove(FactKey::Owed(_)) => less += 1,
+                _ => {}
+            }
+        }
+        if more == 0 || self.model.owed_count().saturating_sub(less) + more <= limit {
+            return Ok(());
+        }
+        Err(Refusal::Full { what: "requests owed to users", limit })
+    }
+
     /// Sends an owed request to every client it is for.
     pub(super) fn deliver_owed(&mut self, now: Time, id: OwedRef) {
         let Some(owed) = self.model.owed(id).cloned() else { return };
@@ -79,7 +101,7 @@ impl Service {
         {
             tracing::warn!(user = %owed.to, status, "notification refused");
         }
-        self.forget_owed(now, id);
+        self.forget_owed(id);
     }
 
     /// Its time is over.
@@ -90,12 +112,12 @@ impl Service {
         }
         tracing::warn!(user = %owed.to, "notification given up: no answer in time");
         self.owed_open.remove(&id);
-        self.forget_owed(now, id);
+        self.forget_owed(id);
     }
 
-    fn forget_owed(&mut self, now: Time, id: OwedRef) {
+    fn forget_owed(&mut self, id: OwedRef) {
         if self.model.owed(id).is_some() {
-            self.change(now, Change::Remove(FactKey::Owed(id)));
+            self.change(Change::Remove(FactKey::Owed(id)));
         }
     }
 

@@ -8,8 +8,8 @@ use crate::model::{Change, Fact, Leg, LegLink, Watched};
 
 impl Service {
     /// Takes one stored fact. All facts are taken before [`Self::resume`].
-    pub fn replay(&mut self, now: Time, fact: Fact) {
-        self.set_alarms(now, &fact);
+    pub fn replay(&mut self, _now: Time, fact: Fact) {
+        self.set_alarms(&fact);
         self.model.apply(&Change::Put(fact));
     }
 
@@ -23,6 +23,8 @@ impl Service {
             };
             let listener = self.listener_for(dialog.source);
             let session = self.agent.restore(now, &mut self.ids, dialog);
+            let psi = self.psi_of(leg.owner).clone();
+            self.agent.speak_as(session, &psi);
             if leg.ending {
                 self.legs.restore_ending(session, leg.id);
                 self.agent.bye(now, &mut self.ids, session, None, &mut self.out);

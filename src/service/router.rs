@@ -9,7 +9,7 @@ use crate::documents::{names, pidf};
 use crate::env::Time;
 use crate::mc::affiliation::PublishAsk;
 use crate::mc::registration::{ContactAsk, RegisterAsk};
-use crate::model::{BindingOrigin, ClientId, PublicId, Service as McService, User};
+use crate::model::{BindingOrigin, ClientId, PublicId, Service as McService, User, UserId};
 use crate::procedure::{Outcome, Over, Refusal, ReplyTo};
 use crate::sip::message::{Method, Reply, Request, Uri};
 use crate::sip::transaction::{Flow, ServerId};
@@ -64,11 +64,14 @@ impl Service {
         &mut self,
         now: Time,
         id: ServerId,
+        request: &Request,
         kind: ReplyKind,
         procedure: impl FnOnce(&mut Self, ReplyTo) -> Result<Outcome<Over>, Refusal>,
     ) -> Result<(), Unknown> {
         let to = ReplyTo(id.0);
         let outcome = procedure(self, to).map_err(Unknown::Refuse)?;
+        self.room_for_owed(&outcome).map_err(Unknown::Refuse)?;
+        self.cause = Some(request.call_id().to_owned());
         self.replies.insert(to, ReplyContext { server: id, kind });
         self.carry_out(now, outcome);
         Ok(())
@@ -156,11 +159,16 @@ impl Service {
                 }
             })
             .collect();
+        // RFC 3261 10.3 step 1: this server knows no bindings of other domains.
+        if !self.is_ours(request.uri()) {
+            return Err(refuse(Refusal::NotFound));
+        }
         let path = request.addresses(Name::Path).map_err(|e| refuse(malformed(e)))?;
         let public_id = PublicId::new(address_of_record);
+        let address = public_id.clone();
         let user_id = user.id.clone();
         let kind = ReplyKind::Register(public_id.clone());
-        self.decide(now, id, kind, |service, reply| {
+        self.decide(now, id, request, kind, |service, reply| {
             let ask = RegisterAsk {
                 reply,
                 user: user.id.clone(),
@@ -178,8 +186,15 @@ impl Service {
             };
             mc::registration::register(&mut view!(service, now), ask)
         })?;
-        self.deliver_owed_to(now, user_id.as_str());
+        self.registered(now, request, &user_id, &address);
         Ok(())
+    }
+
+    /// After a REGISTER that was taken: what waits for the user goes out.
+    fn registered(&mut self, now: Time, request: &Request, user: &UserId, address: &PublicId) {
+        let contacts = self.model.registration(address.as_str()).map_or(0, |known| known.bindings.len());
+        tracing::info!(call_id = request.call_id(), user = %user, address = %address, contacts, "REGISTER taken");
+        self.deliver_owed_to(now, user.as_str());
     }
 
     /// Third-party REGISTER (TS 24.229 5.4.1.7): the S-CSCF tells who is registered.
@@ -198,6 +213,7 @@ impl Service {
         let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
         let client = self.client_of_inner_register(request).or_else(|| user.default_client.clone());
         let public_id = PublicId::new(address_of_record);
+        let address = public_id.clone();
         let binding = ContactAsk {
             contact: address_of_record.to_owned(),
             expires: None,
@@ -208,7 +224,7 @@ impl Service {
         let contacts = request.contacts().map_err(|e| refuse(malformed(e)))?;
         let route = contacts.first().map(|contact| route_of(&contact.uri)).into_iter().collect();
         let user_id = user.id.clone();
-        self.decide(now, id, ReplyKind::Register(public_id.clone()), |service, reply| {
+        self.decide(now, id, request, ReplyKind::Register(public_id.clone()), |service, reply| {
             let ask = RegisterAsk {
                 reply,
                 user: user.id.clone(),
@@ -226,7 +242,7 @@ impl Service {
             };
             mc::registration::register(&mut view!(service, now), ask)
         })?;
-        self.deliver_owed_to(now, user_id.as_str());
+        self.registered(now, request, &user_id, &address);
         Ok(())
     }
 
@@ -292,7 +308,10 @@ impl Service {
         }
         let hash = fingerprint(&part.content);
         let client = self.client_named(now, &user, info.client_id.as_deref(), flow);
-        self.decide(now, id, ReplyKind::Plain, |service, reply| {
+        let groups =
+            operation.group.as_ref().and_then(|group| group.constituents.as_ref()).map_or(0, Vec::len);
+        self.within_groups_limit(groups).map_err(refuse)?;
+        self.decide(now, id, request, ReplyKind::Plain, |service, reply| {
             let ask = gms::Ask {
                 reply,
                 sender: user.id.clone(),
@@ -308,6 +327,12 @@ impl Service {
                 _ => Err(Refusal::UnknownOperation),
             }
         })
+    }
+
+    /// `Limits::groups_per_request`.
+    fn within_groups_limit(&self, groups: usize) -> Result<(), Refusal> {
+        let limit = self.setup.limits.groups_per_request;
+        if groups > limit { Err(Refusal::TooManyGroups { limit }) } else { Ok(()) }
     }
 
     fn client_named(&self, now: Time, user: &User, named: Option<&str>, flow: Flow) -> Option<ClientId> {
@@ -343,7 +368,10 @@ impl Service {
         if presence.is_none() && !bodies.parts.is_empty() && etag.is_none() {
             return Err(refuse(Refusal::UnsupportedBody { expected: names::PIDF }));
         }
-        self.decide(now, id, ReplyKind::Plain, |layer, reply| {
+        let groups =
+            presence.iter().flat_map(|presence| &presence.tuples).map(|tuple| tuple.affiliations.len());
+        self.within_groups_limit(groups.max().unwrap_or(0)).map_err(refuse)?;
+        self.decide(now, id, request, ReplyKind::Plain, |layer, reply| {
             let info = info.unwrap_or_default();
             let ask = PublishAsk { reply, sender: user.id.clone(), service, info, presence, expires, etag };
             mc::affiliation::publish(&mut view!(layer, now), ask)

@@ -106,15 +106,18 @@ impl Service {
             return Err(Unknown::Refuse(Refusal::NotPermitted { why: "sender is not a configured peer" }));
         }
         let claimed = self.claimed_user(request)?;
-        let registered_here = self
-            .model
-            .registrations_of(claimed.id.as_str())
-            .flat_map(|registration| &registration.bindings)
-            .any(|binding| {
-                binding.origin == BindingOrigin::Own
-                    && binding.expires > now
-                    && binding.source == flow.source()
-            });
+        // Behind a proxy everybody comes from the same place, so there it tells nothing about who has a password.
+        let direct = claimed.password.is_none() || request.vias().is_ok_and(|vias| vias.len() == 1);
+        let registered_here = direct
+            && self
+                .model
+                .registrations_of(claimed.id.as_str())
+                .flat_map(|registration| &registration.bindings)
+                .any(|binding| {
+                    binding.origin == BindingOrigin::Own
+                        && binding.expires > now
+                        && binding.source == flow.source()
+                });
         if registered_here {
             return Ok(Sender::User(claimed));
         }

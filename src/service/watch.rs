@@ -87,8 +87,8 @@ impl Service {
         let refuse = |refusal| Unknown::Refuse(refusal);
         let of_user = self.model.subscriptions_by(user.id.as_str()).count();
         if of_user >= self.setup.limits.subscriptions_per_user {
-            tracing::warn!(user = %user.id, "subscription refused: limit of {of_user} reached");
-            return Err(refuse(Refusal::StoreUnavailable));
+            let limit = self.setup.limits.subscriptions_per_user;
+            return Err(refuse(Refusal::Full { what: "subscriptions of one user", limit }));
         }
         let asked = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
         let longest = self.setup.policy.affiliation_interval;
@@ -119,7 +119,7 @@ impl Service {
         };
         tracing::info!(call_id = request.call_id(), user = %user.id, expires, "subscribed");
         let ended = (expires == 0).then_some("timeout");
-        self.put(now, Fact::Subscription(fact));
+        self.put(Fact::Subscription(fact));
         self.notify(now, id, None, ended);
         Ok(())
     }
@@ -162,11 +162,11 @@ impl Service {
         let (agent, ids, out) = (&mut self.agent, &mut self.ids, &mut self.out);
         self.notifier.notify(now, ids, agent, id, headers, body, ended, out);
         if ended.is_some() {
-            self.change(now, Change::Remove(FactKey::Subscription(id)));
+            self.change(Change::Remove(FactKey::Subscription(id)));
         } else if let Some(dialog) = self.notifier.stored(id) {
             let fact = Subscription { dialog, owed: true, ..subscription };
             if self.model.subscription(id) != Some(&fact) {
-                self.put(now, Fact::Subscription(fact));
+                self.put(Fact::Subscription(fact));
             }
         }
     }
@@ -223,19 +223,19 @@ impl Service {
                 let Some(subscription) = self.model.subscription(id).cloned() else { return };
                 let dialog = self.notifier.stored(id).unwrap_or_else(|| subscription.dialog.clone());
                 let until = now.plus(Duration::from_secs(u64::from(expires)));
-                self.put(now, Fact::Subscription(Subscription { dialog, expires: until, ..subscription }));
+                self.put(Fact::Subscription(Subscription { dialog, expires: until, ..subscription }));
                 self.notify(now, id, None, (expires == 0).then_some("timeout"));
             }
             NotifierEvent::Expired { id } => self.notify(now, id, None, Some("timeout")),
             NotifierEvent::Delivered { id } => {
                 let Some(subscription) = self.model.subscription(id).cloned() else { return };
                 let dialog = self.notifier.stored(id).unwrap_or_else(|| subscription.dialog.clone());
-                self.put(now, Fact::Subscription(Subscription { dialog, owed: false, ..subscription }));
+                self.put(Fact::Subscription(Subscription { dialog, owed: false, ..subscription }));
             }
             NotifierEvent::Gone { id } => {
                 if let Some(subscription) = self.model.subscription(id) {
                     tracing::info!(user = %subscription.subscriber, "subscription gone");
-                    self.change(now, Change::Remove(FactKey::Subscription(id)));
+                    self.change(Change::Remove(FactKey::Subscription(id)));
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::calling::Call;
 use super::checks::{Says, check};
 use super::session::{Action, Event as On, State, next};
 use super::sessions::{Numbered, Session, Sessions, Setup};
-use super::within::Within;
+use super::within::{Within, asserted};
 use super::{AgentEvent, Dialog, SessionId, timer};
 use crate::env::{Ids, Time};
 use crate::model::{DialogFact, Source};
@@ -449,12 +449,17 @@ impl Agent {
             return;
         };
         let entered = session.state != state;
+        let held = session.state == State::Holding && state == State::Accepted;
         session.state = state;
         for action in actions {
             self.act(now, ids, id, *action, &mut matter, out);
         }
         if entered {
             self.enter(now, ids, id, state, out);
+        }
+        if held {
+            // Only now the caller hears that it is accepted: a restart must know of it from here on.
+            self.told.push(AgentEvent::Moved { session: id });
         }
         if state == State::Over {
             self.sessions.remove(id);
@@ -575,10 +580,11 @@ impl Agent {
     }
 
     fn send_bye(&mut self, now: Time, ids: &mut Ids, id: SessionId, reason: Option<&str>, out: &mut Outbox) {
-        let Some(dialog) = self.sessions.get_mut(id).and_then(|session| session.dialog.as_mut()) else {
-            return;
-        };
-        match send_bye(&mut self.transactions, now, ids, dialog, reason, out) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        let Some(dialog) = &mut session.dialog else { return };
+        let mut headers: Vec<_> = asserted(session.identity.as_ref()).into_iter().collect();
+        headers.extend(reason.map(|reason| (Name::Reason, reason.to_owned())));
+        match send_bye(&mut self.transactions, now, ids, dialog, headers, out) {
             Ok(client) => {
                 self.clients.insert(client, Purpose::Bye(id));
             }
@@ -643,16 +649,16 @@ pub(super) fn send(
     })
 }
 
-/// Sends a BYE in a dialog.
+/// Sends a BYE in a dialog, with these headers beside those that it needs.
 pub(super) fn send_bye(
     transactions: &mut Transactions,
     now: Time,
     ids: &mut Ids,
     dialog: &mut Dialog,
-    reason: Option<&str>,
+    headers: Vec<(Name, String)>,
     out: &mut Outbox,
 ) -> Result<ClientId, NoHop> {
     let mut draft = dialog.request(Method::Bye, None);
-    draft.headers.extend(reason.map(|reason| (Name::Reason, reason.to_owned())));
+    draft.headers.extend(headers);
     send(transactions, now, ids, dialog, &draft, out)
 }

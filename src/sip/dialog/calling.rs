@@ -271,7 +271,7 @@ impl Agent {
         self.sessions.unlist(&dialog.fact, id);
         let ack = acknowledge(&mut self.transactions, ids, &mut dialog, response.cseq(), out);
         call.accepted(tag, ack);
-        if let Ok(bye) = send_bye(&mut self.transactions, now, ids, &mut dialog, None, out) {
+        if let Ok(bye) = send_bye(&mut self.transactions, now, ids, &mut dialog, Vec::new(), out) {
             self.clients.insert(bye, Purpose::Nothing);
         }
         if wanted {

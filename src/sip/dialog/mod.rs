@@ -127,7 +127,8 @@ pub enum AgentEvent {
         /// The request.
         request: Request,
     },
-    /// The stored dialog data of a confirmed session changed in a way a restart must know (CSeq, target, timer).
+    /// The stored dialog data of a confirmed session changed in a way a restart must know (CSeq, target, timer), or the
+    /// 2xx of an INVITE leaves that waited for a PRACK.
     Moved {
         /// The session.
         session: SessionId,

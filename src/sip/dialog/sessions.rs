@@ -5,7 +5,7 @@ use super::session::State;
 use super::{Dialog, SessionId, timer};
 use crate::env::Time;
 use crate::env::wheel::{TimerId, Wheel};
-use crate::model::{DialogFact, Source};
+use crate::model::{DialogFact, Psi, Source};
 use crate::sip::message::{Headers, Method, OutBody, Reply};
 use crate::sip::transaction::{ClientId, Hasher, ServerId, Slab};
 use crate::sip::wire::Name;
@@ -42,6 +42,8 @@ pub(super) struct Session {
     pub caller: bool,
     /// Smallest session interval that peers on the way have asked for, seconds.
     pub min_se: u32,
+    /// `P-Asserted-Identity` of our requests inside the session.
+    pub identity: Option<Psi>,
     /// CSeq of ours when the user was last asked to store the dialog.
     pub told_cseq: u32,
     wake: Option<(TimerId, Time)>,
@@ -137,6 +139,7 @@ impl Session {
             peer_updates: true,
             caller,
             min_se,
+            identity: None,
             told_cseq: 0,
             wake: None,
         }

@@ -9,6 +9,7 @@ use super::sessions::{Again, MAX_OPEN_REQUESTS, Ours, Repeat, Setup, Wish};
 use super::timer::{self, Asked};
 use super::{Agent, AgentEvent, Dialog, NotSent, SessionId};
 use crate::env::{Ids, Time};
+use crate::model::Psi;
 use crate::sip::message::{Draft, Headers, Method, OutBody, Reply, Request, Response};
 use crate::sip::transaction::{ClientId, Flow, NoHop, Outbox, Path, ServerId, Transmit};
 use crate::sip::wire::Name;
@@ -29,6 +30,11 @@ pub(super) struct Within {
     accepted: bool,
     /// Its ACK, if it could be sent: goes out again with every repetition of the 2xx.
     ack: Option<(Path, Bytes)>,
+}
+
+/// The header that says as whom we speak.
+pub(super) fn asserted(identity: Option<&Psi>) -> Option<(Name, String)> {
+    identity.map(|psi| (Name::PAssertedIdentity, format!("<{psi}>")))
 }
 
 impl Agent {
@@ -66,6 +72,14 @@ impl Agent {
         Ok(client)
     }
 
+    /// As whom this server speaks in a session: `P-Asserted-Identity` (RFC 3325 9.1) of its BYE, re-INVITE, UPDATE and
+    /// INFO from now on.
+    pub fn speak_as(&mut self, session: SessionId, identity: &Psi) {
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.identity = Some(identity.clone());
+        }
+    }
+
     /// Sends a request inside a session.
     fn wish(
         &mut self,
@@ -85,6 +99,7 @@ impl Agent {
             }
             self.says.add_to(&mut draft.headers);
         }
+        draft.headers.extend(asserted(session.identity.as_ref()));
         draft.headers.extend(wish.headers.iter().cloned());
         draft.body = wish.body.clone();
         let untold = dialog.fact.local_cseq.saturating_sub(session.told_cseq) >= UNTOLD_CSEQ;

@@ -328,6 +328,9 @@ mod reliable {
         assert_eq!(stand.lines(), [""; 0]);
         stand.receive(&prack(&mut peer, &rseq));
         assert_eq!(stand.lines(), ["200 PRACK", "200 INVITE"]);
+        // Kept before the caller hears of it.
+        assert_eq!(stand.told(), ["Moved"]);
+        assert!(stand.agent.stored(session).is_some());
         stand.receive(&peer.request_at("ACK", 1, &[], None));
         assert_eq!(stand.told(), ["Confirmed"]);
     }

@@ -1,0 +1,103 @@
+//! Whom the service believes.
+
+use super::*;
+use crate::model::{Binding, BindingOrigin, Registration};
+
+fn world() -> World {
+    let mut alice = user("alice");
+    alice.password = Some("secret".into());
+    let mut bob = user("bob");
+    bob.password = None;
+    World::new(setup(), vec![alice, bob], vec![group("fire", &["alice", "bob"])])
+}
+
+fn subscribe(world: &mut World, who: (&str, u8), extra: &[&str]) -> String {
+    let target = format!(
+        "<mcptt-request-uri type=\"Normal\"><mcpttURI>sip:{}@one.example</mcpttURI></mcptt-request-uri>",
+        who.0
+    );
+    let service = format!("P-Preferred-Service: {ICSI}");
+    let mut lines = vec!["Event: presence", "Contact: <sip:x@192.0.2.9:5060>", &service];
+    lines.extend(extra);
+    let body = info(&target);
+    world
+        .ask(who, "SUBSCRIBE", PARTICIPATING, &lines, Some(("application/vnd.3gpp.mcptt-info+xml", &body)))
+        .line()
+}
+
+#[test]
+fn what_a_stranger_asserts_about_himself_does_not_count() {
+    let mut world = world();
+    world.register("bob", 6, 3600);
+    // Bob speaks as bob from where he registered, whatever P-Asserted-Identity says.
+    let alice = "P-Asserted-Identity: <sip:alice@one.example>";
+    assert_eq!(subscribe(&mut world, ("bob", 6), &[alice]), "200 SUBSCRIBE");
+    let subscriber = world.facts.values().find_map(|fact| match fact {
+        Fact::Subscription(subscription) => Some(subscription.subscriber.clone()),
+        _ => None,
+    });
+    assert_eq!(subscriber, Some(user_id("bob")));
+    // From elsewhere bob is not bob, and alice has to prove herself.
+    assert_eq!(subscribe(&mut world, ("bob", 9), &[]), "403 SUBSCRIBE");
+    assert_eq!(subscribe(&mut world, ("alice", 6), &[]), "401 SUBSCRIBE");
+}
+
+#[test]
+fn behind_a_proxy_a_user_with_a_password_proves_it_each_time() {
+    let mut world = world();
+    let model = Registration {
+        public_id: public_id("alice"),
+        user: user_id("alice"),
+        bindings: vec![Binding {
+            contact: "sip:alice@192.0.2.8:5060".to_owned(),
+            route: Vec::new(),
+            client: None,
+            parameters: String::new(),
+            call_id: "c".to_owned(),
+            cseq: 1,
+            expires: world.now.plus(Duration::from_secs(600)),
+            source: flow(8).source(),
+            origin: BindingOrigin::Own,
+        }],
+    };
+    world.service.put(Fact::Registration(model));
+    assert_eq!(subscribe(&mut world, ("alice", 8), &[]), "200 SUBSCRIBE");
+    let hop = "Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKbehind";
+    assert_eq!(subscribe(&mut world, ("alice", 8), &[hop]), "401 SUBSCRIBE");
+}
+
+#[test]
+fn nobody_registers_somebody_else_or_elsewhere() {
+    let mut world = world();
+    assert_eq!(world.register("alice", 5, 3600).line(), "401 REGISTER");
+    let lines = ["Contact: <sip:bob@192.0.2.6:5060>", "P-Preferred-Identity: <sip:alice@one.example>"];
+    assert_eq!(world.ask(("bob", 6), "REGISTER", "sip:one.example", &lines, None).line(), "403 REGISTER");
+    assert_eq!(
+        world.ask(("bob", 6), "REGISTER", "sip:two.example", &lines[..1], None).line(),
+        "404 REGISTER"
+    );
+    assert!(world.facts.is_empty());
+    assert_eq!(
+        world.ask(("bob", 6), "REGISTER", "sip:one.example", &lines[..1], None).line(),
+        "200 REGISTER"
+    );
+}
+
+#[test]
+fn a_client_has_no_business_with_the_controlling_function() {
+    let mut world = World::brigade(setup());
+    let caller = world.call(("alice", 5), "nothing", &[]);
+    let text = caller.text("INVITE", 9, "", "sip:mcptt-controlling@one.example", &[], "");
+    world.sent.clear();
+    world.receive(flow(5), &text.replace("call-", "other-").replace("z9hG4bK", "z9hG4bKo"));
+    assert!(world.to(5, "403 INVITE").is_some(), "{:?}", world.sent);
+}
+
+#[test]
+fn a_reload_changes_policy_and_peers_but_not_who_this_server_is() {
+    let mut world = World::brigade(setup());
+    let new = Policy { domain: "two.example".to_owned(), owed_for: Duration::from_secs(7), ..policy() };
+    world.service.reload(new, Peers::default());
+    let policy = &world.service.setup.policy;
+    assert_eq!((policy.domain.as_str(), policy.owed_for), ("one.example", Duration::from_secs(7)));
+}
