@@ -1,7 +1,6 @@
 //! The picture of the world that every procedure decides by.
 
 use super::*;
-use crate::env::Time;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -342,11 +341,6 @@ impl Model {
         self.registered.get(user).into_iter().flatten().filter_map(|public| self.registrations.get(public))
     }
 
-    /// Every registration, in no particular order.
-    pub fn registrations(&self) -> impl Iterator<Item = &Registration> {
-        self.registrations.values()
-    }
-
     /// Affiliations of one client.
     pub fn affiliations(&self, user: &str, client: &str) -> Option<&ClientAffiliations> {
         of_client(&self.affiliations, user, client)
@@ -355,13 +349,6 @@ impl Model {
     /// Affiliations of all clients of a user, in order of the client.
     pub fn affiliations_of(&self, user: &str) -> impl Iterator<Item = &ClientAffiliations> {
         self.affiliations.get(user).into_iter().flatten()
-    }
-
-    /// All affiliations that end by time, with the client they belong to.
-    pub fn expiring_affiliations(&self) -> impl Iterator<Item = (&ClientAffiliations, Time)> {
-        self.affiliations.values().flatten().filter_map(|client| {
-            client.groups.iter().filter_map(|entry| entry.expires).min().map(|first| (client, first))
-        })
     }
 
     /// Whether this client of the user is affiliated to exactly this group (TS 24.379 6.3.6, 9.2.2.2.11).
