@@ -30,11 +30,11 @@ pub struct RegisterAsk {
     pub public_id: PublicId,
     /// Contacts, in order.
     pub contacts: Vec<ContactAsk>,
-    /// `Contact: *`.
+    /// `Contact: *`, of the client itself where an S-CSCF tells.
     pub remove_all: bool,
     /// Expires header, seconds.
     pub expires: Option<u32>,
-    /// Call-ID.
+    /// Call-ID; that of the client's own REGISTER if an S-CSCF encloses it.
     pub call_id: String,
     /// CSeq number.
     pub cseq: u32,
@@ -154,22 +154,49 @@ fn own(view: &View<'_>, ask: &RegisterAsk, live: &[Binding]) -> Result<Vec<Bindi
     Ok(bindings)
 }
 
-/// A third-party REGISTER: one binding, keyed by To. Each has a Call-ID of its own and says nothing of an order; its
-/// Contact is the S-CSCF, so requests go to the public identity; and the S-CSCF does not ask again if its interval is
-/// refused, so it is taken as it is.
+/// A third-party REGISTER, keyed by To. Each has a Call-ID of its own and says nothing of an order; its Contact is the
+/// S-CSCF, so requests go to the public identity; and the S-CSCF does not ask again if its interval is refused, so it is
+/// taken as it is. A user may have registered from several clients, and each of them makes the S-CSCF tell: there is a
+/// binding for each client, and one for all whose client is not known.
 fn third_party(view: &View<'_>, ask: &RegisterAsk, live: &[Binding]) -> Vec<Binding> {
-    let contact = ask.contacts.first();
-    let interval = contact.and_then(|contact| contact.expires).or(ask.expires);
-    let interval = interval.unwrap_or(view.policy.registration_maximum);
-    if interval == 0 || ask.remove_all {
-        return Vec::new();
-    }
-    let known = live.iter().find_map(|binding| binding.client.clone());
     let silent =
         ContactAsk { contact: String::new(), expires: None, client: None, parameters: String::new() };
-    let contact = contact.unwrap_or(&silent);
-    let client = contact.client.clone().or(known);
-    vec![binding(view.now, ask, ask.public_id.to_string(), client, contact, interval)]
+    let contact = ask.contacts.first().unwrap_or(&silent);
+    let interval = contact.expires.or(ask.expires).unwrap_or(view.policy.registration_maximum);
+    let told = |binding: &&Binding| binding.origin == BindingOrigin::ThirdParty;
+    let mut bindings: Vec<Binding> =
+        live.iter().filter(told).filter(|binding| binding.client.is_some()).cloned().collect();
+
+    // Named in the body, or as whoever registered with this Call-ID (RFC 3261 10.2), or the only one there is.
+    let of_call = || bindings.iter().find(|binding| binding.call_id == ask.call_id);
+    let only = || if let [one] = bindings.as_slice() { Some(one) } else { None };
+    let default = || match bindings.as_slice() {
+        [] => view.model.user(ask.user.as_str()).and_then(|user| user.default_client.clone()),
+        _ => None,
+    };
+    let of = |binding: &Binding| binding.client.clone();
+    let client = contact.client.clone();
+    let client = client.or_else(|| of_call().or_else(only).and_then(of)).or_else(default);
+
+    let known = client.is_some() && bindings.iter().any(|binding| binding.client == client);
+    if interval > 0 && (client.is_some() || bindings.is_empty()) {
+        bindings.retain(|binding| binding.client != client);
+        let uri = ask.public_id.to_string();
+        bindings.push(self::binding(view.now, ask, uri, client, contact, interval));
+    } else if interval > 0 {
+        // One of several, and nobody knows which: the user stays registered.
+        for binding in &mut bindings {
+            binding.expires = binding.expires.max(view.now.plus(Duration::from_secs(u64::from(interval))));
+        }
+    } else if known && !ask.remove_all {
+        // The others are still there: an S-CSCF that has nobody left says so of the last one.
+        bindings.retain(|binding| binding.client != client);
+    } else if ask.remove_all || ask.expires == Some(0) {
+        bindings.clear();
+    } else {
+        return live.to_vec();
+    }
+    bindings
 }
 
 fn binding(

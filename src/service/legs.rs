@@ -264,13 +264,16 @@ impl Service {
         }
     }
 
-    /// The client that registered from where this message came.
+    /// The client that registered from where this message came; `None` if several did, as behind a core.
     pub(super) fn client_at(&self, now: Time, user: &UserId, flow: Flow) -> Option<ClientId> {
-        self.model
+        let mut clients = self
+            .model
             .registrations_of(user.as_str())
             .flat_map(|registration| &registration.bindings)
-            .find(|binding| binding.expires > now && binding.source == flow.source())
-            .and_then(|binding| binding.client.clone())
+            .filter(|binding| binding.expires > now && binding.source == flow.source())
+            .map(|binding| &binding.client);
+        let first = clients.next()?;
+        if clients.all(|client| client == first) { first.clone() } else { None }
     }
 
     /// A function of this process is asked by another.

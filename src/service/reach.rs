@@ -33,8 +33,14 @@ impl Service {
             for binding in &registration.bindings {
                 let meant = clients.is_empty()
                     || binding.client.as_ref().is_none_or(|client| clients.contains(client));
-                if binding.expires > now && meant && !ways.iter().any(|way| way.uri == binding.contact) {
-                    ways.push(self.way(registration.public_id.as_str(), binding));
+                if binding.expires <= now || !meant {
+                    continue;
+                }
+                match ways.iter_mut().find(|way| way.uri == binding.contact) {
+                    // The core asks all clients behind a public identity; which of them answers is not known.
+                    Some(way) if way.client != binding.client => way.client = None,
+                    Some(_) => {}
+                    None => ways.push(self.way(registration.public_id.as_str(), binding)),
                 }
             }
         }

@@ -5,15 +5,15 @@ use super::render::ACCEPT;
 use super::trust::{Sender, Unknown, malformed};
 use super::{ReplyContext, ReplyKind, Service};
 use crate::documents::gmop::{Gmop, OperationKind};
-use crate::documents::{names, pidf};
+use crate::documents::{McInfo, names, pidf};
 use crate::env::Time;
 use crate::mc::affiliation::PublishAsk;
 use crate::mc::registration::{ContactAsk, RegisterAsk};
-use crate::model::{BindingOrigin, ClientId, PublicId, Service as McService, User, UserId};
+use crate::model::{Binding, BindingOrigin, ClientId, PublicId, Service as McService, User, UserId};
 use crate::procedure::{Outcome, Over, Refusal, ReplyTo};
-use crate::sip::message::{Method, Reply, Request, Uri};
+use crate::sip::message::{Method, NameAddr, Reply, Request, Uri};
 use crate::sip::transaction::{Flow, ServerId};
-use crate::sip::wire::Name;
+use crate::sip::wire::{self, Name};
 use crate::{gms, mc};
 use std::sync::Arc;
 
@@ -127,7 +127,9 @@ impl Service {
             return self.register_by_core(now, id, flow, request, &address_of_record);
         }
         if !self.setup.registrar {
-            return Err(refuse(Refusal::NotPermitted { why: "this server is no registrar" }));
+            return Err(refuse(Refusal::NotPermitted {
+                why: "no configured S-CSCF, and this server is no registrar",
+            }));
         }
         let Some(user) = self.model.user_of(&address_of_record).cloned() else {
             return Err(refuse(Refusal::UnknownUser));
@@ -211,13 +213,13 @@ impl Service {
             return Err(refuse(Refusal::UnknownUser));
         };
         let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
-        let client = self.client_of_inner_register(request).or_else(|| user.default_client.clone());
+        let inner = self.inner_register(request);
         let public_id = PublicId::new(address_of_record);
         let address = public_id.clone();
         let binding = ContactAsk {
             contact: address_of_record.to_owned(),
-            expires: None,
-            client,
+            expires: inner.ends.then_some(0),
+            client: inner.client,
             parameters: String::new(),
         };
         // Requests to the user go through the configured core, or back to the S-CSCF that told us.
@@ -230,9 +232,9 @@ impl Service {
                 user: user.id.clone(),
                 public_id,
                 contacts: vec![binding],
-                remove_all: false,
+                remove_all: inner.ends_all,
                 expires,
-                call_id: request.call_id().to_owned(),
+                call_id: inner.call_id.unwrap_or_else(|| request.call_id().to_owned()),
                 cseq: request.cseq(),
                 source: flow.source(),
                 route,
@@ -246,18 +248,33 @@ impl Service {
         Ok(())
     }
 
-    /// The client ID that the client put into its own REGISTER, which the S-CSCF may have enclosed (`message/sip`), or
-    /// into an info document beside it. What cannot be read is left out: the registration stands.
-    fn client_of_inner_register(&self, request: &Request) -> Option<ClientId> {
-        let bodies = self.bodies(request).ok()?;
-        if let Some((_, info)) = &bodies.info {
-            return info.client_id.as_deref().map(ClientId::from);
+    /// What the client's own REGISTER says, which the S-CSCF may have enclosed (`message/sip`; a response may stand there
+    /// too), or an info document beside it. What cannot be read is left out: the registration stands.
+    fn inner_register(&self, request: &Request) -> InnerRegister {
+        let mut told = InnerRegister::default();
+        let Ok(bodies) = self.bodies(request) else { return told };
+        let client =
+            |info: Option<McInfo>| info.and_then(|info| info.client_id).as_deref().map(ClientId::from);
+        let inner = bodies
+            .find("message/sip")
+            .and_then(|part| wire::datagram(part.content.clone(), &self.setup.limits).ok().flatten())
+            .and_then(|message| Request::read(message).ok())
+            .filter(|inner| inner.method() == Method::Register);
+        if let Some(inner) = inner {
+            let header = inner.number(Name::Expires).ok().flatten();
+            let contacts = inner.contacts().unwrap_or_default();
+            let ends = |contact: &NameAddr| match contact.param("expires") {
+                Some(seconds) => seconds.parse() == Ok(0),
+                None => header == Some(0),
+            };
+            told.ends = !contacts.is_empty() && contacts.iter().all(ends);
+            told.ends_all = told.ends && contacts.iter().any(|contact| contact.text.trim() == "*");
+            told.call_id = Some(inner.call_id().to_owned());
+            told.client =
+                self.bodies(&inner).ok().and_then(|bodies| client(bodies.info.map(|(_, info)| info)));
         }
-        let inner = bodies.find("message/sip")?;
-        let wire = crate::sip::wire::datagram(inner.content.clone(), &self.setup.limits).ok()??;
-        let inner = Request::read(wire).ok()?;
-        let bodies = self.bodies(&inner).ok()?;
-        bodies.info.and_then(|(_, info)| info.client_id).map(|client| ClientId::new(client.as_str()))
+        told.client = client(bodies.info.map(|(_, info)| info)).or(told.client);
+        told
     }
 
     /// MESSAGE: operations of the GMS (this product's carrier of TS 24.481 GMOP).
@@ -418,13 +435,19 @@ impl Service {
         Ok(event.package.to_ascii_lowercase())
     }
 
-    /// Contact values of a 200 to REGISTER: every current binding with the seconds left (RFC 3261 10.3 step 8).
+    /// Contact values of a 200 to REGISTER: every current binding with the seconds left (RFC 3261 10.3 step 8). Clients
+    /// behind a core share a contact, which is told once.
     pub(super) fn contacts_for_answer(&self, now: Time, public_id: &PublicId) -> Vec<String> {
         let Some(registration) = self.model.registration(public_id.as_str()) else { return Vec::new() };
-        registration
-            .bindings
-            .iter()
-            .filter(|binding| binding.expires > now)
+        let mut told: Vec<&Binding> = Vec::new();
+        for binding in registration.bindings.iter().filter(|binding| binding.expires > now) {
+            match told.iter_mut().find(|known| known.contact == binding.contact) {
+                Some(known) if known.expires < binding.expires => *known = binding,
+                Some(_) => {}
+                None => told.push(binding),
+            }
+        }
+        told.into_iter()
             .map(|binding| {
                 let left = binding.expires.since(now).as_millis().div_ceil(1000);
                 let parameters = &binding.parameters;
@@ -432,6 +455,19 @@ impl Service {
             })
             .collect()
     }
+}
+
+/// What a third-party REGISTER encloses (TS 24.229 5.4.1.7A).
+#[derive(Debug, Default)]
+struct InnerRegister {
+    /// The client ID.
+    client: Option<ClientId>,
+    /// The Call-ID, the same for all REGISTERs of one client (RFC 3261 10.2).
+    call_id: Option<String>,
+    /// The client goes.
+    ends: bool,
+    /// And all its user's other clients with it: `Contact: *`.
+    ends_all: bool,
 }
 
 /// Request kinds of TS 24.379's `req-type` that this server's GMS takes.

@@ -292,6 +292,89 @@ fn a_third_party_registration_without_interval_ends_the_registration() {
     assert!(done(&mut world, third_party("bob", "b", 0, "x3")).changes.is_empty());
 }
 
+fn third_party_clients(world: &World, name: &str) -> Vec<Option<String>> {
+    let registration = world.model.registration(public_id(name).as_str());
+    let bindings = registration.map_or(&[][..], |registration| &registration.bindings);
+    bindings.iter().map(|binding| binding.client.as_ref().map(ToString::to_string)).collect()
+}
+
+fn named(clients: &[&str]) -> Vec<Option<String>> {
+    clients.iter().map(|client| Some((*client).to_owned())).collect()
+}
+
+#[test]
+fn a_second_client_behind_a_core_leaves_the_first_one_registered_and_affiliated() {
+    let mut world = world();
+    done(&mut world, third_party("alice", "a", 3720, "of a"));
+    done(&mut world, third_party("alice", "b", 3720, "of b"));
+    assert_eq!(third_party_clients(&world, "alice"), named(&["a", "b"]));
+    for client in ["a", "b"] {
+        assert_eq!(groups_of(&world, "alice", client), [group_id("fire"), group_id("sea")]);
+    }
+    // A refresh that names nobody is told by its Call-ID.
+    done(&mut world, third_party("alice", "", 600, "of a"));
+    assert_eq!(third_party_clients(&world, "alice"), named(&["b", "a"]));
+    assert_eq!(contacts(&world, "alice")[1].1, 600);
+}
+
+#[test]
+fn one_of_two_clients_behind_a_core_goes_and_the_other_one_stays() {
+    // Some S-CSCFs say 0 for the client that goes, others what is left of the user.
+    for outer in [0, 3000] {
+        let mut world = world();
+        done(&mut world, third_party("alice", "a", 3720, "of a"));
+        done(&mut world, third_party("alice", "b", 3720, "of b"));
+        let mut goes = third_party("alice", "", outer, "of a");
+        goes.contacts[0].expires = Some(0);
+        done(&mut world, goes);
+        assert_eq!(third_party_clients(&world, "alice"), named(&["b"]));
+        assert!(groups_of(&world, "alice", "a").is_empty());
+        assert_eq!(groups_of(&world, "alice", "b").len(), 2);
+        done(&mut world, third_party("alice", "b", 0, "of b"));
+        assert!(world.model.registration(public_id("alice").as_str()).is_none());
+    }
+}
+
+#[test]
+fn a_user_who_is_gone_from_the_core_takes_all_clients_along() {
+    let all = |ask: RegisterAsk| RegisterAsk { remove_all: true, ..ask };
+    for ends in [
+        third_party("alice", "", 0, "of the network"),
+        third_party("alice", "c", 0, "of somebody else"),
+        all(third_party("alice", "a", 0, "of a")),
+    ] {
+        let mut world = world();
+        done(&mut world, third_party("alice", "a", 3720, "of a"));
+        done(&mut world, third_party("alice", "b", 3720, "of b"));
+        done(&mut world, ends);
+        assert!(world.model.registration(public_id("alice").as_str()).is_none());
+        assert!(groups_of(&world, "alice", "b").is_empty());
+    }
+}
+
+#[test]
+fn nobody_knows_which_client_goes_or_stays() {
+    let mut world = world();
+    done(&mut world, third_party("alice", "a", 300, "of a"));
+    done(&mut world, third_party("alice", "b", 300, "of b"));
+    let mut goes = third_party("alice", "", 3720, "of c");
+    goes.contacts[0].expires = Some(0);
+    assert!(done(&mut world, goes).changes.is_empty(), "the user is still registered");
+    done(&mut world, third_party("alice", "", 3720, "of c"));
+    assert_eq!(third_party_clients(&world, "alice"), named(&["a", "b"]));
+    assert!(contacts(&world, "alice").iter().all(|contact| contact.1 == 3720));
+}
+
+#[test]
+fn a_client_that_nobody_names_is_the_default_one_of_its_user() {
+    let mut bob = user("bob");
+    bob.default_client = Some(ClientId::from("b"));
+    let mut world = World::new([bob], []);
+    done(&mut world, third_party("bob", "", 3720, "x1"));
+    done(&mut world, third_party("bob", "", 3720, "x2"));
+    assert_eq!(third_party_clients(&world, "bob"), named(&["b"]));
+}
+
 #[test]
 fn the_first_binding_of_a_client_affiliates_it_to_the_groups_of_the_profile() {
     let mut world = world();
