@@ -9,6 +9,7 @@ use crate::sip::message::values::Digest as Credentials;
 use crate::sip::wire::Name;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How long a nonce is good; an older one is challenged again with `stale=true`.
@@ -36,9 +37,9 @@ pub struct Digest {
 
 impl Digest {
     /// `WWW-Authenticate` values.
-    pub(super) fn challenges(&self, now: Time, stale: bool) -> Vec<String> {
+    pub(super) fn challenges(&self, now: Time, from: IpAddr, stale: bool) -> Vec<String> {
         let realm = &self.realm;
-        let nonce = nonce(&self.nonce_key, now);
+        let nonce = nonce(&self.nonce_key, now, from);
         let stale = if stale { ", stale=true" } else { "" };
         let challenge = |algorithm: &DigestAlgorithm| {
             let algorithm = algorithm.name();
@@ -48,14 +49,20 @@ impl Digest {
     }
 
     /// Checks the `Authorization` headers of a request.
-    pub(super) fn verify(&self, request: &Request, user: &User, password: &str, now: Time) -> Verdict {
+    pub(super) fn verify(
+        &self,
+        request: &Request,
+        user: &User,
+        password: &str,
+        (now, from): (Time, IpAddr),
+    ) -> Verdict {
         let mut verdict = Verdict::Absent;
         for line in request.wire().headers(Name::Authorization) {
             let Ok(credentials) = Credentials::parse(&line) else {
                 verdict = Verdict::Wrong;
                 continue;
             };
-            match self.verify_one(&credentials, request, user, password, now) {
+            match self.verify_one(&credentials, request, user, password, (now, from)) {
                 Verdict::Good => return Verdict::Good,
                 Verdict::Absent => {}
                 other => verdict = other,
@@ -70,7 +77,7 @@ impl Digest {
         request: &Request,
         user: &User,
         password: &str,
-        now: Time,
+        (now, from): (Time, IpAddr),
     ) -> Verdict {
         let realm = self.realm.as_str();
         let get =
@@ -107,7 +114,7 @@ impl Digest {
         if !same(expected.as_bytes(), response.to_ascii_lowercase().as_bytes()) {
             return Verdict::Wrong;
         }
-        match issued(nonce_given, &self.nonce_key) {
+        match issued(nonce_given, &self.nonce_key, from) {
             Some(at) if now.since(at) <= NONCE_LIFE => Verdict::Good,
             Some(_) => Verdict::Stale,
             None => Verdict::Stale,
@@ -123,23 +130,25 @@ fn may_use(user: &User, username: &str) -> bool {
     })
 }
 
-fn nonce(key: &[u8; 32], now: Time) -> String {
+/// A nonce is good for the address it was given to only: credentials that somebody overhears are of no use elsewhere.
+fn nonce(key: &[u8; 32], now: Time, from: IpAddr) -> String {
     let stamp = format!("{:x}", now.as_millis());
-    format!("{stamp}.{}", seal(key, &stamp))
+    format!("{stamp}.{}", seal(key, &stamp, from))
 }
 
-/// When this nonce was made, if we made it.
-fn issued(nonce: &str, key: &[u8; 32]) -> Option<Time> {
+/// When this nonce was made, if we made it for this address.
+fn issued(nonce: &str, key: &[u8; 32], from: IpAddr) -> Option<Time> {
     let (stamp, sealed) = nonce.split_once('.')?;
-    same(seal(key, stamp).as_bytes(), sealed.as_bytes())
+    same(seal(key, stamp, from).as_bytes(), sealed.as_bytes())
         .then(|| u64::from_str_radix(stamp, 16).ok().map(Time::from_millis))
         .flatten()
 }
 
-fn seal(key: &[u8; 32], stamp: &str) -> String {
+fn seal(key: &[u8; 32], stamp: &str, from: IpAddr) -> String {
     let mut hash = Sha256::new();
     hash.update(key);
     hash.update(stamp.as_bytes());
+    hash.update(from.to_canonical().to_string().as_bytes());
     hash.update(key);
     hex(&hash.finalize()[..16])
 }
@@ -168,6 +177,8 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     #[test]
     fn the_example_of_rfc_2617_gives_its_response() {
         let secret = md5_hex("Mufasa:testrealm@host.com:Circle Of Life");
@@ -181,7 +192,7 @@ mod tests {
     fn challenges_come_in_the_order_of_preference() {
         let algorithms = vec![DigestAlgorithm::Md5, DigestAlgorithm::Sha256];
         let digest = Digest { realm: "one.example".to_owned(), algorithms, nonce_key: [7; 32] };
-        let challenges = digest.challenges(Time::default(), true);
+        let challenges = digest.challenges(Time::default(), HERE, true);
         let [first, second] = challenges.as_slice() else { panic!("{challenges:?}") };
         assert!(first.starts_with("Digest realm=\"one.example\", nonce=\"0."), "{first}");
         assert!(first.ends_with("\", algorithm=MD5, qop=\"auth\", stale=true"), "{first}");
@@ -192,10 +203,11 @@ mod tests {
     fn a_nonce_is_recognised_and_tells_its_age() {
         let key = [7; 32];
         let at = Time::from_millis(1_700_000_000_000);
-        let text = nonce(&key, at);
-        assert_eq!(issued(&text, &key), Some(at));
-        assert_eq!(issued(&text, &[8; 32]), None);
-        assert_eq!(issued(&text.replace('.', ".0"), &key), None);
-        assert_eq!(issued("", &key), None);
+        let text = nonce(&key, at, HERE);
+        assert_eq!(issued(&text, &key, HERE), Some(at));
+        assert_eq!(issued(&text, &key, IpAddr::from([192, 0, 2, 1])), None);
+        assert_eq!(issued(&text, &[8; 32], HERE), None);
+        assert_eq!(issued(&text.replace('.', ".0"), &key, HERE), None);
+        assert_eq!(issued("", &key, HERE), None);
     }
 }

@@ -3,6 +3,7 @@
 
 use super::read::canonical;
 use super::render::{is_focus, offer_body};
+use super::router::challenge;
 use super::trust::{Sender, Unknown};
 use super::{Service, Work};
 use crate::env::Time;
@@ -123,9 +124,7 @@ impl Service {
         match self.try_invited(now, session, flow, request) {
             Ok(()) => {}
             Err(Unknown::Challenge(challenges)) => {
-                let reply = challenges
-                    .into_iter()
-                    .fold(Reply::new(401), |reply, challenge| reply.header(Name::WwwAuthenticate, challenge));
+                let reply = challenge(challenges);
                 self.agent.refuse(now, &mut self.ids, session, reply, &mut self.out);
             }
             Err(Unknown::Refuse(refusal)) => {
@@ -294,15 +293,7 @@ impl Service {
             }
             Err(refusal) => {
                 tracing::debug!(leg = %from, "refused: {refusal}");
-                let answer = refusal.answer();
-                let rejection = Rejection {
-                    status: answer.status,
-                    warnings: answer.warnings,
-                    info: answer.info.map(|info| *info),
-                    contacts: answer.contacts.iter().map(ToString::to_string).collect(),
-                    retry_after: answer.retry_after,
-                };
-                self.hear_later(from, LegEvent::Refused(Box::new(rejection)));
+                self.hear_later(from, LegEvent::Refused(Box::new(refusal.into())));
             }
         }
     }
@@ -675,7 +666,7 @@ impl Service {
         match self.in_session_offer(request) {
             Ok((offer, info)) => {
                 self.legs.offers.insert(leg, id);
-                self.hear(now, leg, LegEvent::Offered { offer, info: info.map(Box::new) });
+                self.hear(now, leg, LegEvent::Offered { offer, info: info.map(canonical).map(Box::new) });
             }
             Err(refusal) => {
                 tracing::info!(call_id = request.call_id(), "offer refused: {refusal}");

@@ -39,9 +39,7 @@ impl Service {
         match result {
             Ok(()) => {}
             Err(Unknown::Challenge(challenges)) => {
-                let reply = challenges
-                    .into_iter()
-                    .fold(Reply::new(401), |reply, challenge| reply.header(Name::WwwAuthenticate, challenge));
+                let reply = challenge(challenges);
                 self.agent.answer(now, &mut self.ids, id, reply, None, &mut self.out);
             }
             Err(Unknown::Refuse(refusal)) => {
@@ -139,7 +137,7 @@ impl Service {
         if claimed.id != user.id {
             return Err(refuse(Refusal::NotPermitted { why: "registering somebody else" }));
         }
-        self.authenticate(now, request, &user)?;
+        self.authenticate(now, flow, request, &user)?;
         let bodies = self.bodies(request).map_err(refuse)?;
         let mc_service = self.service_of(request, &bodies).map_err(refuse)?.unwrap_or(McService::Mcptt);
         let body_client =
@@ -527,6 +525,12 @@ const BASE_TAGS: [&str; 10] = [
 
 fn is_feature_tag(name: &str) -> bool {
     name.starts_with('+') || BASE_TAGS.contains(&name)
+}
+
+/// Asks for credentials.
+pub(super) fn challenge(challenges: Vec<String>) -> Reply {
+    let add = |reply: Reply, challenge| reply.header(Name::WwwAuthenticate, challenge);
+    challenges.into_iter().fold(Reply::new(401), add)
 }
 
 /// A Route value that leads to this URI.

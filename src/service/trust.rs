@@ -126,7 +126,7 @@ impl Service {
                 why: "user is not registered from this address",
             }));
         }
-        self.authenticate(now, request, &claimed)?;
+        self.authenticate(now, flow, request, &claimed)?;
         Ok(Sender::User(claimed))
     }
 
@@ -142,9 +142,16 @@ impl Service {
     }
 
     /// Checks the Digest credentials of a user who has a password (RFC 3261 22, RFC 7616).
-    pub(super) fn authenticate(&self, now: Time, request: &Request, user: &User) -> Result<(), Unknown> {
+    pub(super) fn authenticate(
+        &self,
+        now: Time,
+        flow: Flow,
+        request: &Request,
+        user: &User,
+    ) -> Result<(), Unknown> {
+        let from = flow.peer.ip();
         let Some(password) = &user.password else { return Ok(()) };
-        let stale = match self.setup.digest.verify(request, user, password, now) {
+        let stale = match self.setup.digest.verify(request, user, password, (now, from)) {
             Verdict::Good => return Ok(()),
             Verdict::Stale => true,
             Verdict::Absent => false,
@@ -153,7 +160,7 @@ impl Service {
                 false
             }
         };
-        Err(Unknown::Challenge(self.setup.digest.challenges(now, stale)))
+        Err(Unknown::Challenge(self.setup.digest.challenges(now, from, stale)))
     }
 }
 

@@ -101,3 +101,29 @@ fn a_reload_changes_policy_and_peers_but_not_who_this_server_is() {
     let policy = &world.service.setup.policy;
     assert_eq!((policy.domain.as_str(), policy.owed_for), ("one.example", Duration::from_secs(7)));
 }
+
+#[test]
+fn credentials_are_worth_nothing_at_another_address() {
+    use crate::sip::wire::Name;
+    use md5::Digest as _;
+    let mut world = world();
+    let challenge = world.register("alice", 5, 3600).get(Name::WwwAuthenticate);
+    let nonce = challenge.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let hash =
+        |text: &str| md5::Md5::digest(text).iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+    let secret = hash("alice:one.example:secret");
+    let what = hash("REGISTER:sip:one.example");
+    let response = hash(&format!("{secret}:{nonce}:00000001:abc:auth:{what}"));
+    let line = format!(
+        "Authorization: Digest username=\"alice\", realm=\"one.example\", nonce=\"{nonce}\", \
+         uri=\"sip:one.example\", response=\"{response}\", qop=auth, nc=00000001, cnonce=\"abc\""
+    );
+    let mut register = |host: u8| {
+        let contact = format!("Contact: <sip:alice@192.0.2.{host}:5060>");
+        world.ask(("alice", host), "REGISTER", "sip:one.example", &[&contact, &line], None)
+    };
+    let elsewhere = register(9);
+    assert_eq!(elsewhere.line(), "401 REGISTER");
+    assert!(elsewhere.get(Name::WwwAuthenticate).contains("stale=true"));
+    assert_eq!(register(5).line(), "200 REGISTER");
+}
