@@ -143,6 +143,7 @@ fn peer(peer: &config::Peer) -> Peer {
         addresses: peer.addresses.clone(),
         psis: peer.psis.clone(),
         core: is(PeerRole::SCscf) || is(PeerRole::ICscf),
+        serving: is(PeerRole::SCscf),
         participating: is(PeerRole::Participating),
         controlling: is(PeerRole::Controlling),
     }

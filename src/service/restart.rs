@@ -52,7 +52,9 @@ impl Service {
         for subscription in subscriptions.iter().filter(|subscription| subscription.owed) {
             self.notify(now, subscription.id, None, None);
         }
-        let owed: Vec<_> = self.model.all_owed().map(|owed| owed.id).collect();
+        // What has run out meanwhile is given up by its alarm.
+        let owed: Vec<_> =
+            self.model.all_owed().filter(|owed| owed.until > now).map(|owed| owed.id).collect();
         for id in owed {
             self.deliver_owed(now, id);
         }

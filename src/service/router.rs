@@ -121,7 +121,7 @@ impl Service {
     fn register(&mut self, now: Time, id: ServerId, flow: Flow, request: &Request) -> Result<(), Unknown> {
         let refuse = |refusal| Unknown::Refuse(refusal);
         let address_of_record = request.to().map_err(|e| refuse(malformed(e)))?.uri.identity();
-        if self.is_from_core(flow) {
+        if self.is_from_serving(flow) {
             return self.register_by_core(now, id, flow, request, &address_of_record);
         }
         if !self.setup.registrar {
@@ -557,7 +557,7 @@ mod tests {
         assert_eq!(
             contact_parameters(&params),
             ";+g.3gpp.mcptt;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.mcptt\";methods=\"INVITE\"\
-             ;reg-id=1;x=\"a \\\"b\\\"\""
+             ;q=0.5;reg-id=1;x=\"a \\\"b\\\"\""
         );
     }
 }

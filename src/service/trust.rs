@@ -22,8 +22,10 @@ pub struct Peer {
     pub addresses: Vec<Addresses>,
     /// Public service identities it speaks for.
     pub psis: Vec<Psi>,
-    /// It is an S-CSCF: third-party REGISTER is taken from it, and what it asserts about users counts.
+    /// It is an S-CSCF or I-CSCF: what it asserts about users counts.
     pub core: bool,
+    /// It is an S-CSCF: third-party REGISTER is taken from it.
+    pub serving: bool,
     /// It is a participating function: it may ask our controlling function for calls.
     pub participating: bool,
     /// It is a controlling function: it may invite our users through our participating function.
@@ -68,8 +70,8 @@ pub(super) enum Unknown {
 
 impl Service {
     /// Whether the request comes from a configured S-CSCF.
-    pub(super) fn is_from_core(&self, flow: Flow) -> bool {
-        self.setup.peers.at(flow.peer).any(|peer| peer.core)
+    pub(super) fn is_from_serving(&self, flow: Flow) -> bool {
+        self.setup.peers.at(flow.peer).any(|peer| peer.serving)
     }
 
     /// Finds out who sent the request.

@@ -127,3 +127,57 @@ fn credentials_are_worth_nothing_at_another_address() {
     assert!(elsewhere.get(Name::WwwAuthenticate).contains("stale=true"));
     assert_eq!(register(5).line(), "200 REGISTER");
 }
+
+/// A peer at 192.0.2.20 with this permission.
+fn with_peer(change: impl FnOnce(&mut Peer)) -> World {
+    use crate::config::Addresses;
+    let network = std::net::IpAddr::from([192, 0, 2, 20]);
+    let mut peer = Peer {
+        name: "peer".to_owned(),
+        addresses: vec![Addresses { network, prefix: 32, port: None }],
+        psis: vec![Psi::new("sip:peer@two.example")],
+        core: false,
+        serving: false,
+        participating: false,
+        controlling: false,
+    };
+    change(&mut peer);
+    let mut setup = setup();
+    setup.peers = Peers(vec![peer]);
+    World::new(setup, vec![user("alice")], vec![group("fire", &["alice"])])
+}
+
+#[test]
+fn only_the_serving_part_of_a_core_registers_users() {
+    let register = |world: &mut World| {
+        let lines = [
+            "Contact: <sip:scscf.one.example>",
+            "Expires: 600",
+            "P-Preferred-Identity: <sip:scscf.one.example>",
+        ];
+        let answer = world.ask(("alice", 20), "REGISTER", "sip:192.0.2.1:5060", &lines, None);
+        (answer.line(), world.facts.len())
+    };
+    let mut serving = with_peer(|peer| (peer.core, peer.serving) = (true, true));
+    assert_eq!(register(&mut serving), ("200 REGISTER".to_owned(), 1));
+    let mut interrogating = with_peer(|peer| peer.core = true);
+    assert_eq!(register(&mut interrogating).1, 0);
+}
+
+#[test]
+fn a_peer_does_what_its_entry_permits_and_speaks_for_its_own_identities_only() {
+    let asserted = |identity: &str| format!("P-Asserted-Identity: <{identity}>");
+    let mut world = with_peer(|peer| peer.controlling = true);
+    let own = asserted("sip:peer@two.example");
+    let call = |world: &mut World, line: &str| {
+        world.call(("alice", 20), "fire", &[line]);
+        world.to(20, "403 INVITE").is_some()
+    };
+    // Without `isfocus` nobody invites a member (104), and users are asserted by a core only.
+    assert!(call(&mut world, &own));
+    assert!(call(&mut world, &asserted("sip:alice@one.example")));
+    let mut core = with_peer(|peer| peer.core = true);
+    let subscribed = subscribe(&mut core, ("alice", 20), &[&asserted("sip:alice@one.example")]);
+    assert_eq!(subscribed, "200 SUBSCRIBE");
+    assert_eq!(subscribe(&mut core, ("alice", 20), &[&asserted("sip:mallory@one.example")]), "404 SUBSCRIBE");
+}
