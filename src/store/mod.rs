@@ -2,6 +2,8 @@
 //! behind it and a twin in memory.
 
 mod disk;
+#[cfg(test)]
+mod format;
 mod memory;
 mod record;
 #[cfg(test)]
