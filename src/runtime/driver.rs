@@ -1,5 +1,6 @@
 //! The loop: take all that waits, handle it, hand one batch to the disk, send what may leave.
 
+use super::builder::Builder;
 use super::counters::Counters;
 use super::keeper::{Keeper, Settled};
 use super::refuse::Refuser;
@@ -35,9 +36,6 @@ const IDLE: Duration = Duration::from_secs(1);
 
 /// Longest sleep while a stop waits for what is open.
 const STOPPING: Duration = Duration::from_millis(20);
-
-/// First and longest pause between attempts to reopen the store.
-const REOPEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// How long the end waits for peers to read what was sent to them.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -160,10 +158,11 @@ pub fn start<C: Core + 'static>(
         settings.limits.connections = possible_connections(settings.limits.connections);
     }
     let built = build()?;
+    let builder = Builder::start(build)?;
     let (control, orders) = mpsc::unbounded_channel();
     let thread = std::thread::Builder::new()
         .name("node".to_owned())
-        .spawn(move || run(settings, clock, datagrams, streams, orders, built, build))?;
+        .spawn(move || run(settings, clock, datagrams, streams, orders, built, builder))?;
     Ok(Handle { control, thread, bound })
 }
 
@@ -234,14 +233,14 @@ enum Woken<C> {
     Order(Control<C>),
 }
 
-fn run<C: Core>(
+fn run<C: Core + 'static>(
     settings: Settings,
     clock: Clock,
     datagrams: Vec<(u16, std::net::UdpSocket)>,
     streams: Vec<(u16, std::net::TcpListener)>,
     orders: mpsc::UnboundedReceiver<Control<C>>,
     built: Built<C>,
-    mut build: impl FnMut() -> Result<Built<C>, StoreError>,
+    mut builder: Builder<C>,
 ) -> Result<(), ServeError> {
     let workers = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(settings.worker_threads.max(1))
@@ -280,20 +279,22 @@ fn run<C: Core>(
         let mut built = Some(built);
         while let Some((core, store)) = built.take() {
             let mut keeper = Keeper::start(store)?;
+            let began = outside.clock.now();
             let ended = unwound(outside.with_node(core, &mut keeper)).await;
+            // The store must be closed before it is opened again.
             keeper.end().await;
-            let pause = match ended {
+            match ended {
                 Some(End::Stopped) => break,
                 Some(End::StoreFailed) => {
                     tracing::error!("the store failed: every request is answered 503 until it is open again");
-                    REOPEN.0
                 }
-                None => {
-                    tracing::error!("the node panicked and is built anew from the store");
-                    Duration::ZERO
-                }
-            };
-            built = outside.without_node(pause, &mut build).await;
+                None => tracing::error!("the node panicked and is built anew from the store"),
+            }
+            builder.ask(outside.clock.now().since(began));
+            built = outside.without_node(&mut builder).await;
+            if built.is_some() {
+                tracing::info!("the store is open again");
+            }
         }
         outside.last_words().await;
         Ok(())
@@ -314,7 +315,7 @@ async fn unwound<T>(future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-impl<C: Core> Outside<C> {
+impl<C: Core + 'static> Outside<C> {
     /// Runs a node until it is stopped or its store fails.
     async fn with_node(&mut self, mut core: C, keeper: &mut Keeper) -> End {
         let mut ready = Ready::default();
@@ -386,11 +387,7 @@ impl<C: Core> Outside<C> {
             biased;
             settled = keeper.settled() => Woken::Settled(settled),
             Some(order) = self.orders.recv() => Woken::Order(order),
-            () = poll_fn(|context| {
-                // All of them are asked, so that each wakes us.
-                let ready = datagrams.iter().filter(|udp| udp.poll_ready(context).is_ready()).count();
-                if ready > 0 { Poll::Ready(()) } else { Poll::Pending }
-            }), if !full => Woken::Look,
+            () = any_ready(datagrams), if !full => Woken::Look,
             Some(input) = self.inbox.recv(), if !full => Woken::Stream(input),
             () = sleep => Woken::Look,
         }
@@ -504,55 +501,57 @@ impl<C: Core> Outside<C> {
         true
     }
 
-    /// While there is no node: answers 503 and tries to build a new one, first after this pause. `None`: told to stop.
-    async fn without_node(
-        &mut self,
-        mut pause: Duration,
-        build: &mut impl FnMut() -> Result<Built<C>, StoreError>,
-    ) -> Option<Built<C>> {
-        let mut again = self.clock.now().plus(pause);
+    /// While there is no node: answers 503 until the one that was asked for is built. `None`: told to stop.
+    async fn without_node(&mut self, builder: &mut Builder<C>) -> Option<Built<C>> {
         // Whoever waited to hear of these is gone.
         self.unreachable.clear();
+        let mut woken = None;
         loop {
+            let mut orders: Vec<_> = woken.take().into_iter().collect();
             while let Ok(order) = self.orders.try_recv() {
-                // What was to be applied is in the next build.
-                if let Control::Stop = order {
-                    self.stop();
-                }
+                orders.push(order);
+            }
+            // What was to be applied is in the next build.
+            if orders.iter().any(|order| matches!(order, Control::Stop)) {
+                self.stop();
             }
             if self.stopping.is_some() {
                 return None;
             }
-            let now = self.clock.now();
-            if now >= again {
-                match build() {
-                    Ok(built) => {
-                        tracing::info!("the store is open again");
-                        return Some(built);
-                    }
-                    Err(error) => {
-                        pause = (pause * 2).clamp(REOPEN.0, REOPEN.1);
-                        again = now.plus(pause);
-                        tracing::error!("{error}; next attempt in {} s", pause.as_secs());
-                    }
-                }
+            // Whoever goes on asking does not keep it from being seen.
+            if let Some(built) = builder.try_built() {
+                return Some(built);
             }
             let mut inputs = Vec::new();
             let worked = self.take(&mut |input| inputs.push(input));
-            for input in inputs {
-                if let Some(answer) = self.refuser.unavailable(input) {
-                    self.send(answer);
-                }
-            }
-            self.flush();
-            self.counters.log(now);
-            if !worked {
-                #[allow(clippy::disallowed_methods, reason = "nothing else to do")]
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            } else {
+            self.refuse(inputs);
+            self.counters.log(self.clock.now());
+            if worked {
+                // The reactor gets a turn.
                 tokio::task::yield_now().await;
+                continue;
+            }
+            #[allow(clippy::disallowed_methods, reason = "nothing else to do")]
+            let sleep = tokio::time::sleep(IDLE);
+            let datagrams = &self.datagrams;
+            tokio::select! {
+                biased;
+                built = builder.built() => return Some(built),
+                Some(order) = self.orders.recv() => woken = Some(order),
+                () = any_ready(datagrams) => {}
+                Some(input) = self.inbox.recv() => self.refuse(vec![input]),
+                () = sleep => {}
             }
         }
+    }
+
+    fn refuse(&mut self, inputs: Vec<Input>) {
+        for input in inputs {
+            if let Some(answer) = self.refuser.unavailable(input) {
+                self.send(answer);
+            }
+        }
+        self.flush();
     }
 
     /// Gives peers a moment to read what was sent to them.
@@ -568,6 +567,16 @@ impl<C: Core> Outside<C> {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
+}
+
+/// Waits until any of the sockets is ready.
+async fn any_ready(datagrams: &[Udp]) {
+    poll_fn(|context| {
+        // All of them are asked, so that each wakes us.
+        let ready = datagrams.iter().filter(|udp| udp.poll_ready(context).is_ready()).count();
+        if ready > 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// Where RFC 3261 18.2.2 sends a response whose connection is gone: the peer's address, the port of sent-by.

@@ -7,10 +7,11 @@
 //! | `tcp` | stream connections, a task for each |
 //! | `pot` | the memory that stream connections share |
 //! | `keeper` | the disk thread |
-//! | `refuse` | what is answered while there is no node |
+//! | `builder`, `refuse` | a new node after a failure, and what is answered until it is there |
 //! | `log` | lines to standard error, never waited for |
 //! | `clock`, `counters` | time; what went wrong, counted |
 
+mod builder;
 mod clock;
 mod counters;
 mod driver;

@@ -127,6 +127,26 @@ pub fn allow_descriptors(wanted: usize) -> io::Result<usize> {
     Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
 }
 
+/// Asks for a kernel buffer for received datagrams beyond what the system allows everyone (`net.core.rmem_max`); only a
+/// privileged process gets it.
+///
+/// # Errors
+/// What the kernel says.
+pub fn force_receive_buffer(socket: BorrowedFd<'_>, octets: usize) -> io::Result<()> {
+    let octets = libc::c_int::try_from(octets).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the value of this option is one `c_int`, which lives until the call returns.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUFFORCE,
+            std::ptr::from_ref(&octets).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// A socket address in the kernel's form. The C union's members overlap, so the larger one reserves the space.
 #[repr(C)]
 union Name {

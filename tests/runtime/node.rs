@@ -187,7 +187,7 @@ impl Core for Echo {
 /// What stands between the server and its records.
 #[derive(Default)]
 pub struct Door {
-    /// Commits wait.
+    /// Commits wait, and so does the making of nodes.
     shut: Mutex<bool>,
     opened: Condvar,
     /// The next commit is a mistake in the program.
@@ -210,6 +210,11 @@ impl Door {
         self.opened.notify_all();
     }
 
+    fn wait(&self) {
+        let shut = self.shut.lock().expect("door");
+        drop(self.opened.wait_while(shut, |shut| *shut).expect("door"));
+    }
+
     pub fn commits(&self) -> Vec<usize> {
         self.commits.lock().expect("commits").clone()
     }
@@ -223,8 +228,7 @@ struct Guarded {
 impl Store for Guarded {
     fn commit(&mut self, batch: &[Change]) -> Result<(), StoreError> {
         self.door.commits.lock().expect("commits").push(batch.len());
-        let shut = self.door.shut.lock().expect("door");
-        drop(self.door.opened.wait_while(shut, |shut| *shut).expect("door"));
+        self.door.wait();
         assert!(!self.door.breaks.swap(false, Ordering::SeqCst), "a mistake in the store, as asked");
         self.records.commit(batch)
     }
@@ -288,6 +292,7 @@ impl Server {
         let (medium, guard) = (records.clone(), door.clone());
         let build = move || {
             guard.built.fetch_add(1, Ordering::SeqCst);
+            guard.wait();
             if guard.locked.load(Ordering::SeqCst) {
                 return Err(StoreError::Engine("locked, as asked".to_owned()));
             }

@@ -128,6 +128,30 @@ fn what_was_not_kept_is_refused_then_everything_is_until_the_store_is_open_again
 }
 
 #[test]
+fn everybody_is_answered_while_a_large_store_is_replayed() {
+    let mut server = Server::start();
+    let (peer, mut stream) = (Datagrams::new(server.bound[0]), Stream::connect(server.bound[1]));
+    for (round, number) in [(1, 0), (2, 100)] {
+        server.records.fail_commit(1, Fault::Refused);
+        assert_eq!(peer.asks("MESSAGE", number), 503);
+        server.door.shut();
+        until("an attempt", || server.door.built.load(Ordering::SeqCst) == 1 + round);
+        for more in 1..20 {
+            assert_eq!(peer.asks("OPTIONS", number + more), 503);
+            assert_eq!(stream.asks("OPTIONS", number + more), 503);
+        }
+        if round == 1 {
+            server.door.open();
+            until("recovery", || peer.asks("OPTIONS", number + 20) == 200);
+        }
+    }
+    // Nobody waits for the second one.
+    server.order_stop();
+    server.join().expect("a good end");
+    server.door.open();
+}
+
+#[test]
 fn a_commit_that_may_have_happened_is_refused_and_found_at_the_next_opening() {
     let server = Server::start();
     let peer = Datagrams::new(server.bound[0]);
