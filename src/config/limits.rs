@@ -25,7 +25,7 @@ pub struct Limits {
     pub xml_attributes: usize,
     /// Lines of one session description.
     pub sdp_lines: usize,
-    /// Groups in one affiliation or one temporary group.
+    /// Groups in one affiliation or one temporary group (400 beyond).
     pub groups_per_request: usize,
     /// Server transactions open at once (503 beyond).
     pub server_transactions: usize,
@@ -37,7 +37,7 @@ pub struct Limits {
     pub subscriptions_per_user: usize,
     /// Contacts of one public identity (403 beyond).
     pub contacts_per_identity: usize,
-    /// Requests owed at once.
+    /// Requests owed at once; an operation that would pass it is refused as a whole with 503.
     pub owed: usize,
     /// Stream connections at once.
     pub connections: usize,
@@ -91,13 +91,13 @@ impl Limits {
             xml_elements: limit("xml_elements", "Elements of one XML document.", 64..=65_536, is.xml_elements),
             xml_attributes: limit("xml_attributes", "Attributes of one XML element.", 8..=1_024, is.xml_attributes),
             sdp_lines: limit("sdp_lines", "Lines of one session description.", 16..=8_192, is.sdp_lines),
-            groups_per_request: limit("groups_per_request", "Groups in one affiliation or one temporary group.", 2..=4_096, is.groups_per_request),
+            groups_per_request: limit("groups_per_request", "Groups in one affiliation or one temporary group; 400 beyond.", 2..=4_096, is.groups_per_request),
             server_transactions: limit("server_transactions", "Server transactions at once; 503 beyond.", 16..=10_000_000, is.server_transactions),
             client_transactions: limit("client_transactions", "Client transactions at once.", 16..=10_000_000, is.client_transactions),
             sessions: limit("sessions", "INVITE dialogs at once; 503 beyond.", 2..=4_000_000, is.sessions),
             subscriptions_per_user: limit("subscriptions_per_user", "Subscriptions of one user at once; 503 beyond.", 1..=1_024, is.subscriptions_per_user),
             contacts_per_identity: limit("contacts_per_identity", "Contacts of one public identity; 403 beyond.", 1..=256, is.contacts_per_identity),
-            owed: limit("owed", "Requests to users that wait for their answer at once.", 16..=10_000_000, is.owed),
+            owed: limit("owed", "Requests owed to users at once; an operation that would pass it is refused as a whole with 503.", 16..=10_000_000, is.owed),
             connections: limit("connections", "Stream connections at once.", 1..=1_000_000, is.connections),
             connection_queue_octets: limit("connection_queue_octets", "Octets that wait to be written to one connection; a peer that does not read loses the connection.", 65_536..=67_108_864, is.connection_queue_octets),
             waiting_for_store: limit("waiting_for_store", "Messages that wait for the disk at once; 503 beyond.", 16..=10_000_000, is.waiting_for_store),

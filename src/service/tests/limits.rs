@@ -180,3 +180,22 @@ fn nothing_stays_open_when_all_owed_requests_are_answered_or_given_up() {
     // The operation is remembered for its repetition.
     assert_eq!(world.service.alarms.len(), before + 1);
 }
+
+#[test]
+fn owed_requests_are_sent_again_after_a_restart_until_their_time_is_over() {
+    let mut world = World::brigade(setup());
+    form(&mut world, "t1");
+    let notices = |world: &World| world.sent.iter().filter(|sent| sent.line() == "MESSAGE").count();
+    assert_eq!(notices(&world), 4);
+    let notice = world.to(6, "MESSAGE").cloned().unwrap();
+    world.answer(6, &notice, 200);
+    world.restart();
+    assert_eq!(notices(&world), 3, "bob has heard");
+    // The server is down until nobody waits for them any more.
+    world.now = world.now.plus(world.setup.policy.owed_for);
+    world.restart();
+    assert_eq!(notices(&world), 0);
+    world.wait(Duration::from_secs(1));
+    assert_eq!(world.service.model.owed_count(), 0);
+    assert!(world.facts.keys().all(|key| !matches!(key, FactKey::Owed(_))));
+}
