@@ -330,7 +330,11 @@ impl Agent {
             && at <= now
         {
             called.progress = Some((status, now.plus(STILL_PROCEEDING)));
-            self.transactions.respond(now, called.server, &Reply::new(status), &called.tag, out);
+            let (server, tag) = (called.server, called.tag.clone());
+            let dialog = self.sessions.get(id).and_then(|session| session.dialog.as_ref());
+            let contact = dialog.map(|dialog| dialog.fact.local_contact.as_str()).unwrap_or_default();
+            let reply = Reply::new(status).header(Name::Contact, contact);
+            self.transactions.respond(now, server, &reply, &tag, out);
         }
     }
 }
