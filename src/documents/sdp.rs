@@ -126,7 +126,39 @@ impl SessionDescription {
         out.control(leg, &parameters);
         out.finish()
     }
+
+    /// This description of ours as the offer of a re-INVITE: the same media in the same places (RFC 3264 8), without
+    /// the parameters that only a first offer and its answer have (TS 24.380 14.5). `version`: of `o=`, higher than
+    /// before.
+    pub fn again(&self, version: u64) -> Self {
+        let mut text = String::with_capacity(self.text.len() + 8);
+        for line in self.text.split_inclusive("\r\n") {
+            if let Some(origin) = line.strip_prefix("o=") {
+                let fields = origin.split(' ').enumerate();
+                let field = |(place, field): (usize, &str)| match place {
+                    2 => version.to_string(),
+                    _ => field.to_owned(),
+                };
+                text.push_str("o=");
+                text.push_str(&fields.map(field).collect::<Vec<_>>().join(" "));
+            } else if let Some(parameters) = line.strip_prefix("a=fmtp:MCPTT ") {
+                let lasting = |parameter: &&str| !FIRST_ONLY.contains(&parameter.trim());
+                let kept: Vec<&str> = parameters.trim_end().split(';').filter(lasting).collect();
+                if !kept.is_empty() {
+                    text.push_str("a=fmtp:MCPTT ");
+                    text.push_str(&kept.join(";"));
+                    text.push_str("\r\n");
+                }
+            } else {
+                text.push_str(line);
+            }
+        }
+        Self { text }
+    }
 }
+
+/// Parameters of the floor control channel that stand in a first offer and its answer only (TS 24.380 14.5).
+const FIRST_ONLY: [&str; 2] = ["mc_granted", "mc_implicit_request"];
 
 /// One leg of the media function.
 #[derive(Clone, Debug)]

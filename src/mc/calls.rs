@@ -267,7 +267,7 @@ fn call_hears(
             LegEvent::Offered { offer, info } => {
                 upgrading::offered(view, session, leg, offer.as_ref(), info.as_deref(), out);
             }
-            LegEvent::OfferAnswered(_) => upgrading::offer_answered(session, leg, out),
+            LegEvent::OfferAnswered(_) => upgrading::offer_answered(view, session, leg, out),
             LegEvent::Progress(_) | LegEvent::Accepted(_) | LegEvent::Confirmed => {}
         }
     } else {

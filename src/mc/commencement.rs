@@ -221,7 +221,7 @@ fn answer(view: &mut View<'_>, session: &mut Session, unconfirmed: bool, out: &m
     session.touch();
     let Caller { leg, client, port, answer } = commencement.caller;
     let acceptance = Acceptance {
-        answer: Some(answer),
+        answer: Some(answer.clone()),
         info: upgrading::state(&session.call, &session.template.info),
         warnings,
         session: session_identity(&view.policy.functions.controlling, session.call.id.0),
@@ -231,6 +231,7 @@ fn answer(view: &mut View<'_>, session: &mut Session, unconfirmed: bool, out: &m
     out.sends.push(Send::Call(CallSend::Accept { leg, acceptance: Box::new(acceptance) }));
     let initiator = session.call.initiator.clone();
     session.seat(view, leg, initiator, client, port, out);
+    session.describe(leg, answer);
     let line = format!("call {} established with {} participants", session.call.id, session.seats.len());
     note(out, line);
 }

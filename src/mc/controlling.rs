@@ -298,7 +298,7 @@ fn chat(
     call.established = true;
     note(out, format!("chat call {} on {} began: {}", call.id, call.group.id, call.initiator));
     let acceptance = Acceptance {
-        answer: Some(caller.answer),
+        answer: Some(caller.answer.clone()),
         info: upgrading::state(&call, &template.info),
         session: session_identity(&view.policy.functions.controlling, call.id.0),
         ..Acceptance::default()
@@ -307,6 +307,7 @@ fn chat(
     let initiator = call.initiator.clone();
     let mut session = Session::new(call, template, None);
     session.seat(view, caller.leg, initiator, caller.client, caller.port, out);
+    session.describe(caller.leg, caller.answer);
     session
 }
 

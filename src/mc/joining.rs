@@ -135,7 +135,7 @@ fn enter(
     let raised = upgrading::change(session, &invitation.info);
     // Step 15 j.
     let acceptance = Acceptance {
-        answer: Some(answer),
+        answer: Some(answer.clone()),
         info: upgrading::state(&session.call, &session.template.info),
         warnings: vec![Warning::coded(123)],
         session: session_identity(&view.policy.functions.controlling, session.call.id.0),
@@ -143,9 +143,10 @@ fn enter(
     };
     out.sends.push(Send::Call(CallSend::Accept { leg, acceptance: Box::new(acceptance) }));
     session.seat(view, leg, user.clone(), client, port, &mut out);
+    session.describe(leg, answer);
     // Step 15 g.
     if raised {
-        upgrading::tell_others(session, leg, &mut out);
+        upgrading::tell_others(view, session, leg, &mut out);
     }
     commencement::accepted(view, session, &user, &[], &mut out);
     session.settle(view.model, &mut out);

@@ -57,6 +57,9 @@ pub(super) struct Seat {
     pub offering: bool,
     /// The call changed meanwhile: one more re-INVITE is due.
     pub offer_again: bool,
+    /// Our answer to the participant's last offer: what we offer again (RFC 3264 8). None to those whom we offered
+    /// first, and none after a restart.
+    pub described: Option<Box<SessionDescription>>,
 }
 
 /// A member that is asked.
@@ -110,6 +113,7 @@ impl Session {
                     turns: participant.turns,
                     offering: false,
                     offer_again: false,
+                    described: None,
                 },
             );
         }
@@ -177,10 +181,18 @@ impl Session {
         self.link(&user, leg);
         let joined = view.now;
         let turns = turns.saturating_add(1);
-        let seat = Seat { user, client, port, joined, turns, offering: false, offer_again: false };
+        let seat =
+            Seat { user, client, port, joined, turns, offering: false, offer_again: false, described: None };
         out.changes.push(Change::Put(Fact::Participant(self.participant(leg, &seat))));
         self.seats.insert(leg, seat);
         self.roster(out);
+    }
+
+    /// Notes our answer to an offer of a participant.
+    pub fn describe(&mut self, leg: LegId, answer: SessionDescription) {
+        if let Some(seat) = self.seats.get_mut(&leg) {
+            seat.described = Some(Box::new(answer));
+        }
     }
 
     /// Takes a participant out. Nothing is said to its leg.

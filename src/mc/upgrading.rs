@@ -132,15 +132,16 @@ pub(super) fn change(session: &mut Session, info: &McInfo) -> bool {
 }
 
 /// TS 24.379 6.3.3.1.6 and 6.3.3.1.15: every other participant gets a re-INVITE with the indications.
-pub(super) fn tell_others(session: &mut Session, but: LegId, out: &mut Outcome<Over>) {
+pub(super) fn tell_others(view: &View<'_>, session: &mut Session, but: LegId, out: &mut Outcome<Over>) {
     let legs: Vec<LegId> = session.seats.keys().copied().filter(|leg| *leg != but).collect();
     for leg in legs {
-        offer(session, leg, out);
+        offer(view, session, leg, out);
     }
 }
 
 /// One re-INVITE at a time on a leg; a change in between is told by the next one.
-fn offer(session: &mut Session, leg: LegId, out: &mut Outcome<Over>) {
+fn offer(view: &View<'_>, session: &mut Session, leg: LegId, out: &mut Outcome<Over>) {
+    let description = description(view, session, leg);
     let mut info = McInfo { calling_group: Some(session.call.group.id.to_string()), ..McInfo::default() };
     if session.call.priority == CallPriority::Normal {
         // The cancellation names both (6.3.3.1.15).
@@ -156,15 +157,25 @@ fn offer(session: &mut Session, leg: LegId, out: &mut Outcome<Over>) {
         return;
     }
     seat.offering = true;
-    out.sends.push(Send::Call(CallSend::Offer { leg, offer: None, info: Some(Box::new(info)) }));
+    out.sends.push(Send::Call(CallSend::Offer { leg, offer: description, info: Some(Box::new(info)) }));
+}
+
+/// What we offer on a leg while the media stay as they are (RFC 3264 8): an INVITE without an offer would ask for one.
+fn description(view: &View<'_>, session: &Session, leg: LegId) -> Option<SessionDescription> {
+    let seat = session.seats.get(&leg)?;
+    if let Some(described) = &seat.described {
+        return Some(described.again(view.now.as_millis()));
+    }
+    let media = media_leg(view, &session.call.group, session.members(), &seat.user, leg, seat.port, false);
+    Some(SessionDescription::invite(session.template.offer.as_ref(), &media))
 }
 
 /// The answer to our re-INVITE. A refusal changes nothing: the participant stays as it was.
-pub(super) fn offer_answered(session: &mut Session, leg: LegId, out: &mut Outcome<Over>) {
+pub(super) fn offer_answered(view: &View<'_>, session: &mut Session, leg: LegId, out: &mut Outcome<Over>) {
     let Some(seat) = session.seats.get_mut(&leg) else { return };
     seat.offering = false;
     if std::mem::take(&mut seat.offer_again) {
-        offer(session, leg, out);
+        offer(view, session, leg, out);
     }
 }
 
@@ -184,6 +195,9 @@ pub(super) fn offered(
         return;
     };
     let changed = info.is_some_and(|info| change(session, info));
+    if let (Some(_), Some(answer)) = (offer, &answer) {
+        session.describe(leg, answer.clone());
+    }
     let acceptance = Acceptance {
         answer,
         // Shows the state as it is: imminent peril asked for in an emergency leaves the emergency.
@@ -192,11 +206,11 @@ pub(super) fn offered(
     };
     out.sends.push(Send::Call(CallSend::AnswerOffer { leg, result: Ok(Box::new(acceptance)) }));
     if changed {
-        tell_others(session, leg, out);
+        tell_others(view, session, leg, out);
     }
 }
 
-/// Media and authorisation.
+/// Media and authorisation: the answer to the offer, or our offer if there is none.
 fn examine(
     view: &View<'_>,
     session: &Session,
@@ -211,7 +225,8 @@ fn examine(
         }
         authorised(&session.call.group.rules, &seat.user, wanted(info, session.call.priority))?;
     }
-    let Some(offer) = offer else { return Ok(None) };
+    // RFC 3261 14.2: without an offer ours is asked for.
+    let Some(offer) = offer else { return Ok(description(view, session, leg)) };
     let media = media_leg(view, &session.call.group, session.members(), &seat.user, leg, seat.port, false);
     offer.answer(&media).map(Some).map_err(|why| Refusal::MediaNotAcceptable { why })
 }
@@ -440,6 +455,11 @@ mod tests {
         assert_eq!(port(&after), port(&before));
         assert_ne!(after.encode(), before.encode(), "the version of o= rises");
         assert!(!after.encode().contains("mc_implicit_request"), "TS 24.380 14.5");
+        // Without an offer she gets ours (RFC 3261 14.2).
+        board.wait(1);
+        board.offer(alice, None, None);
+        let ours = board.offer_answer(alice).as_ref().unwrap().answer.clone().unwrap();
+        assert_eq!(port(&ours), port(&before));
         assert_eq!(board.offer(alice, Some("EVS"), None), ["alice <- re 488"]);
         assert_eq!(board.in_call(board.the_call().id).len(), 3);
     }

@@ -416,3 +416,21 @@ fn each_payload_type_counts_once_and_has_seven_bits() {
     let beyond = OFFER.replace("97", "128");
     assert_eq!(read(&beyond).answer(&leg(&encodings(&["AMR-WB"]))), Err("no common codec"));
 }
+
+// TS 24.380 14.5, RFC 3264 8.
+#[test]
+fn a_description_is_offered_again_without_what_only_the_first_offer_has() {
+    let encodings = encodings(&["AMR-WB"]);
+    let answer =
+        read(&OFFER.replace("m=audio", "m=video 9 RTP/AVP 96\r\nm=audio")).answer(&leg(&encodings)).unwrap();
+    let again = answer.again(7);
+    assert_eq!(
+        again.encode(),
+        answer.encode().replace("o=- 900 1 IN", "o=- 900 7 IN").replace(";mc_implicit_request", "")
+    );
+    assert_eq!(refuse(again.encode()).unwrap(), again);
+    let bare = read(
+        "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=application 5 udp MCPTT\r\na=fmtp:MCPTT mc_granted\r\n",
+    );
+    assert!(!bare.again(2).encode().contains("fmtp"));
+}
