@@ -316,10 +316,13 @@ impl Service {
                 Gmop::Request(operation) => operation,
                 Gmop::Response(_) => return Err(refuse(Refusal::UnknownOperation)),
             };
-        if let Some(kind) = &info.req_type
-            && !KINDS.contains(&kind.as_str())
-        {
-            return Err(refuse(Refusal::UnknownOperation));
+        match (info.req_type.as_deref(), kind_of(&operation.kind)) {
+            (Some(kind), _) if !KINDS.contains(&kind) => return Err(refuse(Refusal::UnknownOperation)),
+            (Some(kind), Some(of_document)) if kind != of_document => {
+                let place = "mcptt-info and GMOP name different operations";
+                return Err(refuse(Refusal::malformed(place)));
+            }
+            _ => {}
         }
         let hash = fingerprint(&part.content);
         let client = self.client_named(now, &user, info.client_id.as_deref(), flow);
@@ -470,6 +473,16 @@ struct InnerRegister {
 
 /// Request kinds of TS 24.379's `req-type` that this server's GMS takes.
 const KINDS: [&str; 2] = ["group-regroup-request", "group-regroup-teardown-request"];
+
+/// The request kind that belongs to an operation element.
+fn kind_of(operation: &OperationKind) -> Option<&'static str> {
+    let [formation, teardown] = KINDS;
+    match operation {
+        OperationKind::GroupRegroupCreation => Some(formation),
+        OperationKind::GroupRegroupTeardown => Some(teardown),
+        _ => None,
+    }
+}
 
 /// Identities of a presence document in canonical form.
 fn canonical_presence(mut presence: pidf::Presence) -> pidf::Presence {
