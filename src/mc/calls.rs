@@ -118,6 +118,16 @@ impl Open {
         Outcome { changes: outcome.changes, sends: outcome.sends, wait: None, log: outcome.log }
     }
 
+    /// Calls, those in set-up included.
+    pub fn calls(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Sessions at the participating function that wait for an answer.
+    pub fn setups(&self) -> usize {
+        self.setups.len()
+    }
+
     /// Media ports that calls hold.
     #[cfg(test)]
     pub(super) fn ports(&self) -> usize {

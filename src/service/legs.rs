@@ -6,6 +6,7 @@ use super::render::{is_focus, offer_body};
 use super::router::challenge;
 use super::trust::{Sender, Unknown};
 use super::{Service, Work};
+use crate::documents::McInfo;
 use crate::env::Time;
 use crate::mc::calls::{self, Incoming};
 use crate::model::{
@@ -28,6 +29,8 @@ pub(super) struct Legs {
     ending: HashMap<SessionId, LegId>,
     /// Offers inside a session that wait for our answer.
     offers: HashMap<LegId, ServerId>,
+    /// Legs of sessions at the participating function to a controlling function in this process.
+    to_core: HashMap<ParticipationRef, LegId>,
 }
 
 #[derive(Debug)]
@@ -66,6 +69,15 @@ pub(super) struct Handover {
     invitation: Box<Invitation>,
 }
 
+/// What a session identity names.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Addressed {
+    /// The instance that gave the identity away; it may be over.
+    pub owner: LegOwner,
+    /// The call it leads to, where its controlling function is in this process.
+    pub call: Option<CallRef>,
+}
+
 impl Legs {
     /// The session that carries a leg.
     pub fn session(&self, leg: LegId) -> Option<SessionId> {
@@ -78,13 +90,43 @@ impl Legs {
     /// Nothing is left of any leg.
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
-        let Self { legs, by_session, ending, offers } = self;
-        legs.is_empty() && by_session.is_empty() && ending.is_empty() && offers.is_empty()
+        let Self { legs, by_session, ending, offers, to_core } = self;
+        legs.is_empty() && by_session.is_empty() && ending.is_empty() && offers.is_empty() && to_core.is_empty()
+    }
+
+    /// Legs that are open or wait for the answer to their BYE.
+    pub fn count(&self) -> usize {
+        self.legs.len() + self.ending.len()
+    }
+
+    /// A leg was joined with one of another function in this process.
+    fn joined(&mut self, leg: LegId) {
+        if let Some(LegOwner::Participation(id)) = self.legs.get(&leg).map(|state| state.owner) {
+            self.to_core.insert(id, leg);
+        }
+    }
+
+    /// The call that an instance is or leads to, if its controlling function is in this process.
+    pub fn call_behind(&self, owner: LegOwner) -> Option<CallRef> {
+        let leg = match owner {
+            LegOwner::Call(call) => return Some(call),
+            LegOwner::Participation(id) => self.to_core.get(&id)?,
+        };
+        let End::Memory(other) = &self.legs.get(leg)?.end else { return None };
+        match self.legs.get(other)?.owner {
+            LegOwner::Call(call) => Some(call),
+            LegOwner::Participation(_) => None,
+        }
     }
 
     fn forget(&mut self, leg: LegId) -> Option<LegState> {
         let state = self.legs.remove(&leg)?;
         self.offers.remove(&leg);
+        if let LegOwner::Participation(id) = state.owner
+            && self.to_core.get(&id) == Some(&leg)
+        {
+            self.to_core.remove(&id);
+        }
         match &state.end {
             End::Session { session, .. } => {
                 self.by_session.remove(session);
@@ -109,7 +151,11 @@ impl Legs {
             }
             (LegLink::Dialog(_), None) => return,
         };
+        let in_memory = matches!(end, End::Memory(_));
         self.legs.insert(leg.id, LegState { owner: leg.owner, service: leg.service, end, established: true });
+        if in_memory {
+            self.joined(leg.id);
+        }
     }
 
     /// A restored leg whose BYE must be repeated.
@@ -174,20 +220,16 @@ impl Service {
         let identity = request.uri().identity();
         let functions = &self.setup.policy.functions;
         let participating = functions.participating.iter().any(|psi| psi.as_str() == identity)
-            || matches!(rejoin, Some(LegOwner::Participation(_)));
+            || matches!(rejoin, Some(Addressed { owner: LegOwner::Participation(_), .. }));
         let controlling = functions.controlling.iter().any(|psi| psi.as_str() == identity)
-            || matches!(rejoin, Some(LegOwner::Call(_)));
+            || matches!(rejoin, Some(Addressed { owner: LegOwner::Call(_), .. }));
         if !participating && !controlling {
             return Err(refuse(Refusal::NotFound));
         }
         let sender = self.identify(now, flow, request)?;
         // A session identity of the participating function leads to the call behind it (TS 24.379 10.1.1.3.5.1).
         let call = match rejoin {
-            Some(LegOwner::Call(call)) => Some(call),
-            Some(LegOwner::Participation(id)) => {
-                let known = self.model.participation(id).and_then(|p| self.call_of(p.core_leg));
-                Some(known.ok_or(refuse(Refusal::NoSuchCall))?)
-            }
+            Some(addressed) => Some(addressed.call.ok_or(refuse(Refusal::NoSuchCall))?),
             None => None,
         };
         let mut invitation = self.invitation(request, call).map_err(refuse)?;
@@ -234,9 +276,10 @@ impl Service {
         Ok(())
     }
 
-    /// The instance whose session identity this URI is.
-    pub(super) fn session_addressed(&self, uri: &Uri) -> Option<LegOwner> {
-        let number = u64::from_str_radix(uri.param("gr")?, 16).ok()?;
+    /// What the session identity in this URI names ([`Self::session_identity`]).
+    pub(super) fn session_addressed(&self, uri: &Uri) -> Option<Addressed> {
+        let mut numbers = uri.param("gr")?.split('-').map(|number| u64::from_str_radix(number, 16).ok());
+        let (instance, behind) = (numbers.next()??, numbers.next());
         let user = uri.user()?;
         let names = |psis: &[crate::model::Psi]| {
             psis.iter().any(|psi| {
@@ -245,22 +288,18 @@ impl Service {
             })
         };
         let functions = &self.setup.policy.functions;
-        if names(&functions.controlling) && self.model.call(CallRef(number)).is_some() {
-            return Some(LegOwner::Call(CallRef(number)));
+        let of_call = names(&functions.controlling);
+        // The two functions may have the same user part.
+        if of_call && (self.model.call(CallRef(instance)).is_some() || !names(&functions.participating)) {
+            let call = CallRef(instance);
+            return Some(Addressed { owner: LegOwner::Call(call), call: Some(call) });
         }
-        if names(&functions.participating) {
-            return Some(LegOwner::Participation(ParticipationRef(number)));
+        if !names(&functions.participating) {
+            return None;
         }
-        names(&functions.controlling).then_some(LegOwner::Call(CallRef(number)))
-    }
-
-    /// The call that a leg leads to, if its controlling function is in this process.
-    pub(super) fn call_of(&self, leg: LegId) -> Option<CallRef> {
-        let End::Memory(other) = &self.legs.legs.get(&leg)?.end else { return None };
-        match self.legs.legs.get(other)?.owner {
-            LegOwner::Call(call) => Some(call),
-            LegOwner::Participation(_) => None,
-        }
+        let owner = LegOwner::Participation(ParticipationRef(instance));
+        let call = behind.flatten().map(CallRef).or_else(|| self.legs.call_behind(owner));
+        Some(Addressed { owner, call })
     }
 
     /// The client that registered from where this message came; `None` if several did, as behind a core.
@@ -289,6 +328,8 @@ impl Service {
                 if let Some(asking) = self.legs.legs.get_mut(&from) {
                     asking.end = End::Memory(leg);
                 }
+                self.legs.joined(from);
+                self.legs.joined(leg);
                 self.carry_out(now, outcome);
             }
             Err(refusal) => {
@@ -362,9 +403,9 @@ impl Service {
                             content: body.content,
                         }
                     });
+                    let headers = self.priority_of(info.as_deref());
                     let (agent, ids) = (&mut self.agent, &mut self.ids);
-                    match agent.in_session(now, ids, session, Method::Invite, Vec::new(), body, &mut self.out)
-                    {
+                    match agent.in_session(now, ids, session, Method::Invite, headers, body, &mut self.out) {
                         Ok(client) => {
                             self.offers.insert(client, leg);
                         }
@@ -390,6 +431,19 @@ impl Service {
                 None => {}
             },
         }
+    }
+
+    /// Resource-Priority of a re-INVITE by its indications (TS 24.379 6.3.3.1.6, 6.3.3.1.15, 6.3.3.1.19). One that
+    /// indicates nothing changes nothing.
+    fn priority_of(&self, info: Option<&McInfo>) -> Vec<(Name, String)> {
+        let values = &self.setup.policy.resource_priorities;
+        let value = match info.map(|info| (info.emergency, info.imminent_peril)) {
+            Some((Some(true), _)) => &values.emergency,
+            Some((_, Some(true))) => &values.imminent_peril,
+            Some((Some(false), _) | (_, Some(false))) => &values.normal,
+            Some((None, None)) | None => &None,
+        };
+        value.iter().map(|value| (Name::ResourcePriority, value.clone())).collect()
     }
 
     /// What a leg that was answered or waits for our answer ends in.

@@ -13,6 +13,7 @@
 //! | `owed` | requests that must arrive, also after a restart |
 //! | `watch` | subscriptions and their notifications |
 //! | `alarms` | timers of procedures and facts |
+//! | `holds` | what is held, counted |
 //! | `restart` | from the facts on disk back to a running service |
 
 /// A [`crate::procedure::View`] of the service's own parts, leaving the others free to be borrowed.
@@ -30,6 +31,7 @@ macro_rules! view {
 
 mod alarms;
 mod digest;
+mod holds;
 mod legs;
 mod overload;
 mod owed;
@@ -46,6 +48,7 @@ mod trust;
 mod watch;
 
 pub use digest::Digest;
+pub use holds::Holds;
 pub use trust::{Peer, Peers};
 
 use crate::config::Limits;

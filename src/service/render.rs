@@ -28,7 +28,8 @@ impl Service {
     }
 
     /// The session identity of an instance: a URI that reaches this process, with the instance in `gr`
-    /// (TS 24.379 4.5).
+    /// (TS 24.379 4.5). That of the participating function names the call behind it as well, `gr=<instance>-<call>`: a
+    /// client that has left comes back by it (TS 24.379 10.1.1.3.5) when the instance is over.
     pub(super) fn session_identity(&self, owner: LegOwner, listener: u16) -> String {
         let psi = self.psi_of(owner);
         let user = Uri::parse(psi.as_str().as_bytes())
@@ -41,7 +42,11 @@ impl Service {
             Some(listener) if listener.transport == crate::model::Transport::Tcp => ";transport=tcp",
             _ => "",
         };
-        format!("sip:{user}@{};gr={number:016x}{transport}", self.advertised(listener))
+        let behind = match (owner, self.legs.call_behind(owner)) {
+            (LegOwner::Participation(_), Some(call)) => format!("-{:016x}", call.0),
+            _ => String::new(),
+        };
+        format!("sip:{user}@{};gr={number:016x}{behind}{transport}", self.advertised(listener))
     }
 
     /// Contact of an instance: its session identity with the service's tags, and `isfocus` where it is a focus for

@@ -61,7 +61,7 @@ impl Service {
         bodies: Bodies,
     ) -> Result<(), Unknown> {
         let refuse = |refusal| Unknown::Refuse(refusal);
-        let owner = self.session_addressed(request.uri());
+        let owner = self.session_addressed(request.uri()).map(|addressed| addressed.owner);
         let which = match owner {
             Some(LegOwner::Participation(id)) => conference::Which::Participation(id),
             Some(LegOwner::Call(call)) => conference::Which::Call(call),
