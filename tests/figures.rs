@@ -1,109 +1,132 @@
 //! Figures as text: each file in `tests/figures/` is run on a node, messages in, messages out, on a clock that moves
 //! only when the file says so. `REWRITE=1 cargo test --test figures` writes what happened into the files: read that
-//! diff like code.
+//! diff like code. `FIGURE=name` runs only the figures with that in their name.
 //!
-//! A line is `step  from -> to  words` or a verb. Lines from `server` are what must come out, in this order; all other
-//! lines go in. Verbs: `wait 32s`, `repeat` (the last message that went in comes again), `lose` (the next message that
-//! goes in is lost), `crash` (the node is rebuilt from the facts that were committed), `disk fails` and `disk works`.
+//! The first column is the step of the figure that the first line of the file cites. What follows is
+//! `from -> server words`, or `server ...`, which must come out in this order, or a verb:
+//!
+//! | verb | meaning |
+//! |---|---|
+//! | `policy`, `server`, `session`, `user`, `group`, `rules` `key=value` | changes `system.toml`; later in the file: with a restart |
+//! | `given alice bob registered`, `given alice affiliated fire-1`, `given alice formed harbour of fire-1,police-1`, `given alice calls fire-1 with bob` | pre-conditions; in the call everyone else is busy |
+//! | `wait 32s` | time passes, timers fire |
+//! | `repeat`, `bob repeats` | the last message that went in, or bob's last, comes again |
+//! | `given answers` | everyone answers the MESSAGEs and NOTIFYs that wait |
+//! | `lose` | the next message that goes in is lost |
+//! | `bob vanishes`, `bob returns` | nothing can be sent to that client |
+//! | `crash` | the server is started again from the facts that were kept |
+//! | `crash before commit`, `crash after commit` | the server dies with the next message: nothing of it is kept; or it is kept, and nothing is sent |
+//! | `disk fails`, `disk works` | commits fail |
+//! | `look` | what the server still holds |
 
 mod figure_world;
+mod outside;
 
 use figure_world::World;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
 
-/// One parsed line of a figure.
-struct Line {
-    /// Step label as it stands in the file, may be empty.
-    step: String,
+/// One line of a figure.
+struct Line<'a> {
+    /// Step label, may be empty.
+    step: &'a str,
     /// What follows it, white space folded.
     words: String,
     /// The line as it stands in the file.
-    raw: String,
+    raw: &'a str,
 }
 
-fn parse(text: &str) -> Vec<Line> {
-    text.lines()
-        .map(|raw| {
-            let trimmed = raw.trim_end();
-            let (step, rest) = if trimmed.starts_with(' ') || trimmed.is_empty() {
-                (String::new(), trimmed)
-            } else {
-                let (step, rest) = trimmed.split_once(char::is_whitespace).unwrap_or((trimmed, ""));
-                (step.to_owned(), rest)
-            };
-            Line {
-                step,
-                words: rest.split_whitespace().collect::<Vec<_>>().join(" "),
-                raw: trimmed.to_owned(),
-            }
-        })
-        .collect()
+impl<'a> Line<'a> {
+    fn read(raw: &'a str) -> Self {
+        let raw = raw.trim_end();
+        let (step, rest) = match raw.split_once(char::is_whitespace) {
+            // Verbs stand in the first column too.
+            Some((step, rest)) if !step.is_empty() && is_message(rest) => (step, rest),
+            _ => ("", raw),
+        };
+        Self { step, words: rest.split_whitespace().collect::<Vec<_>>().join(" "), raw }
+    }
+
+    fn is_output(&self) -> bool {
+        let next = self.words.strip_prefix("server ").and_then(|rest| rest.split(' ').next());
+        matches!(next, Some("->" | "keeps" | "forgets" | "holds"))
+    }
+
+    fn is_text(&self) -> bool {
+        self.raw.is_empty() || self.raw.starts_with('#')
+    }
 }
 
-/// Runs one figure; returns the text of what happened.
-fn run(text: &str) -> String {
-    let lines = parse(text);
+/// `alice -> server ...` or `server ...`.
+fn is_message(text: &str) -> bool {
+    let words: Vec<&str> = text.split_whitespace().take(2).collect();
+    words.get(1) == Some(&"->") || words.first() == Some(&"server")
+}
+
+/// Runs one figure; returns the text of what happened, and what broke a rule of every figure.
+fn run(text: &str) -> (String, Vec<String>) {
+    let lines: Vec<Line<'_>> = text.lines().map(Line::read).collect();
     let mut world = World::new();
     let mut happened = String::new();
-    let mut outputs_expected: Vec<&Line> = Vec::new();
-    let mut index = 0;
-    while let Some(line) = lines.get(index) {
-        index += 1;
-        if line.raw.starts_with('#') || line.raw.is_empty() {
+    let mut lines = lines.iter().peekable();
+    while let Some(line) = lines.next() {
+        if line.is_text() {
             let _ = writeln!(happened, "{}", line.raw);
             continue;
         }
-        let whole = if line.words.contains(" -> ") {
-            line.words.clone()
-        } else {
-            line.raw.split_whitespace().collect::<Vec<_>>().join(" ")
-        };
-        if whole.starts_with("server ") {
-            // Output without a cause before it: nothing of the kind happened.
+        if line.is_output() {
+            // Without a cause before it: nothing of the kind happened.
             continue;
         }
-        let _ = writeln!(happened, "{}", line.raw);
-        world.act(&whole);
-        outputs_expected.clear();
-        while let Some(next) = lines.get(index).filter(|next| next.words.starts_with("server ")) {
-            outputs_expected.push(next);
-            index += 1;
+        let _ = writeln!(happened, "{:<6}{}", line.step, line.words);
+        let did = std::panic::catch_unwind(AssertUnwindSafe(|| world.act(&line.words)));
+        if let Err(why) = did {
+            let why = why.downcast_ref::<String>().cloned().unwrap_or_else(|| "panic".to_owned());
+            let so_far = world.outputs().join("\n        ");
+            return (happened, vec![format!("at `{}`: {why}\n  after it: {so_far}", line.words)]);
         }
-        let outputs = world.outputs();
-        let mut steps: Vec<(&str, &str)> =
-            outputs_expected.iter().map(|line| (line.words.as_str(), line.step.as_str())).collect();
-        for output in outputs {
+        let mut steps: Vec<(&str, &str)> = Vec::new();
+        while let Some(expected) = lines.next_if(|next| next.is_output()) {
+            steps.push((expected.words.as_str(), expected.step));
+        }
+        for output in world.outputs() {
             let step = match steps.iter().position(|(words, _)| *words == output) {
-                Some(at) => steps.remove(at).1,
+                Some(place) => steps.remove(place).1,
                 None => "",
             };
             let _ = writeln!(happened, "{step:<6} {output}");
         }
     }
-    happened
+    (happened, world.faults())
 }
 
-#[test]
-fn every_figure_happens_as_it_is_written() {
+fn figures() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/figures");
+    let only = std::env::var("FIGURE").unwrap_or_default();
     let mut files: Vec<_> = std::fs::read_dir(&folder)
         .expect("tests/figures")
         .map(|entry| entry.expect("entry").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+        .filter(|path| path.to_string_lossy().contains(&only))
         .collect();
     files.sort();
     assert!(!files.is_empty(), "no figures in {}", folder.display());
-    let only = std::env::var("FIGURE").ok();
+    files
+}
+
+#[test]
+fn every_figure_happens_as_it_is_written() {
     let mut wrong = Vec::new();
-    for path in files {
+    for path in figures() {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
-            continue;
-        }
         let text = std::fs::read_to_string(&path).expect("figure");
-        let happened = run(&text);
-        if std::env::var_os("REWRITE").is_some() {
+        let (happened, faults) = run(&text);
+        let stopped = faults.iter().any(|fault| fault.starts_with("at `"));
+        wrong.extend(faults.into_iter().map(|fault| format!("{name}: {fault}")));
+        if stopped {
+            wrong.push(happened);
+        } else if std::env::var_os("REWRITE").is_some() {
             std::fs::write(&path, &happened).expect("write figure");
         } else if normal(&happened) != normal(&text) {
             let difference = difference(&normal(&text), &normal(&happened));

@@ -1,0 +1,114 @@
+//! What a figure tells of a message beyond its method: only what the standard gives a meaning.
+
+use super::short;
+use crate::outside::message::{Message, parameter, uri_in};
+use crate::outside::xml;
+use std::fmt::Write as _;
+
+/// The words of a message, each with a space before it.
+pub fn words(message: &Message) -> String {
+    let mut words = String::new();
+    headers(message, &mut words);
+    let body = &message.body;
+    for (element, key) in [
+        ("mcptt-request-uri", "to"),
+        ("mcptt-calling-user-id", "caller"),
+        ("mcptt-calling-group-id", "group"),
+        ("emergency-ind", "emergency"),
+        ("alert-ind", "alert"),
+        ("imminentperil-ind", "peril"),
+        ("broadcast-ind", "broadcast"),
+        ("req-type", "req"),
+        ("resp-type", "resp"),
+    ] {
+        if let Some(value) = xml::text(body, element) {
+            let _ = write!(words, " {key}={}", short(value));
+        }
+    }
+    let constituents: Vec<String> =
+        xml::texts(body, "constituent-MCPTT-group-ID").into_iter().map(short).collect();
+    if !constituents.is_empty() {
+        let _ = write!(words, " of={}", constituents.join(","));
+    }
+    if let Some(result) = xml::text(body, "result") {
+        let _ = write!(words, " result={result}");
+    }
+    for tag in xml::tags(body, "affiliation") {
+        if let (Some(group), Some(status)) = (xml::attribute(tag, "group"), xml::attribute(tag, "status")) {
+            let _ = write!(words, " {}:{status}", short(group));
+        }
+    }
+    if let Some(roster) = xml::tags(body, "conference-info").first() {
+        let _ = write!(words, " roster={}", xml::attribute(roster, "version").unwrap_or_default());
+        for (user, tag) in body.split("<user ").skip(1).zip(xml::tags(body, "user")) {
+            let entity = xml::attribute(tag, "entity").unwrap_or_default();
+            let status = xml::text(user, "status").unwrap_or_default();
+            let _ = write!(words, " {}:{status}", short(entity));
+        }
+    }
+    if body.contains("v=0\r\n") {
+        words.push_str(" sdp");
+    }
+    words
+}
+
+fn headers(message: &Message, words: &mut String) {
+    for warning in message.all("Warning") {
+        let _ = write!(words, " warning={:?}", warning.split('"').nth(1).unwrap_or_default());
+    }
+    for (name, key) in [
+        ("Min-Expires", "min-expires"),
+        ("Min-SE", "min-se"),
+        ("Retry-After", "retry-after"),
+        ("Unsupported", "unsupported"),
+        ("Accept-Encoding", "accept-encoding"),
+        ("Allow-Events", "events"),
+        ("Resource-Priority", "priority"),
+        ("Answer-Mode", "answer"),
+        ("P-Answer-State", "state"),
+    ] {
+        // These say the same in every message that makes a dialog.
+        let always = ["Allow-Events"].contains(&name) && message.status() != Some(489);
+        if let Some(value) = message.header(name).filter(|_| !always) {
+            let _ = write!(words, " {key}={}", value.replace(' ', ""));
+        }
+    }
+    if let Some(expires) = message.header("Expires")
+        && message.status().is_some()
+    {
+        let forever = if expires == "4294967295" { "forever" } else { expires };
+        let _ = write!(words, " expires={forever}");
+    }
+    if let Some(reason) = message.header("Reason") {
+        let _ = write!(words, " reason={}", reason.split("text=").nth(1).unwrap_or(reason));
+    }
+    if let (Some(405 | 501), Some(allow)) = (message.status(), message.header("Allow")) {
+        let _ = write!(words, " allow={}", allow.replace(' ', ""));
+    }
+    for challenge in message.all("WWW-Authenticate") {
+        let value = |name: &str| {
+            challenge
+                .split(", ")
+                .find_map(|one| one.strip_prefix(name)?.strip_prefix('='))
+                .unwrap_or_default()
+        };
+        let stale = if value("stale").is_empty() { "" } else { ",stale" };
+        let _ = write!(words, " challenge={}{stale}", value("algorithm"));
+    }
+    if matches!(message.status(), Some(300..=399)) {
+        let _ = write!(words, " contact={}", short(uri_in(message.value("Contact"))));
+    }
+    if message.method() == "REGISTER" {
+        for contact in message.all("Contact") {
+            let place = uri_in(contact).rsplit(':').next().unwrap_or_default();
+            let _ = write!(words, " {place}:{}", parameter(contact, "expires").unwrap_or_default());
+        }
+    }
+    if let Some(event) = message.header("Event") {
+        let state = message.value("Subscription-State");
+        let _ = write!(words, " {event} {}", state.split(";expires").next().unwrap_or_default());
+    }
+    if message.value("Contact").contains(";isfocus") {
+        words.push_str(" isfocus");
+    }
+}
