@@ -91,7 +91,11 @@ impl Legs {
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         let Self { legs, by_session, ending, offers, to_core } = self;
-        legs.is_empty() && by_session.is_empty() && ending.is_empty() && offers.is_empty() && to_core.is_empty()
+        legs.is_empty()
+            && by_session.is_empty()
+            && ending.is_empty()
+            && offers.is_empty()
+            && to_core.is_empty()
     }
 
     /// Legs that are open or wait for the answer to their BYE.
