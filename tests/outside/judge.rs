@@ -192,7 +192,7 @@ impl Faults<'_> {
             .filter_map(|line| line.strip_prefix("m="))
             .filter_map(|line| line.split(' ').nth(1)?.parse().ok())
             .collect();
-        let paired = ports.len() == 2 && ports[0] % 2 == 0 && ports[1] == ports[0] + 1;
+        let paired = ports.len() == 2 && ports[0].is_multiple_of(2) && ports[1] == ports[0] + 1;
         self.check(paired && sdp.contains("m=application"), "TS 24.380 4.3: speech and floor control");
     }
 
