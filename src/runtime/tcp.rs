@@ -12,10 +12,11 @@ use crate::sip::wire::stream::{Framed, Framer};
 use bytes::{Bytes, BytesMut};
 use dashmap::DashMap;
 use socket2::{SockRef, TcpKeepalive};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -75,8 +76,11 @@ pub struct Connections {
 
 /// What the driver has of a connection.
 struct Connection {
-    queue: mpsc::UnboundedSender<Item>,
-    /// What waits in the queue.
+    /// Bounded in octets by `send`; `None` once nothing is written any more.
+    queue: Mutex<Option<VecDeque<Item>>>,
+    /// Something came into the queue.
+    filled: Notify,
+    /// What waits in the queue, or is being written.
     waiting: Held,
     /// When something was written last, or began to wait: milliseconds since the start.
     moved: AtomicU64,
@@ -99,10 +103,51 @@ impl Item {
 struct Own {
     flow: Flow,
     connection: Arc<Connection>,
-    items: mpsc::UnboundedReceiver<Item>,
     /// Of the message that is being written.
     in_hand: Option<ClientId>,
     _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn queue(&self) -> MutexGuard<'_, Option<VecDeque<Item>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// False if nothing is written any more.
+    fn push(&self, item: Item) -> bool {
+        match &mut *self.queue() {
+            Some(queue) => queue.push_back(item),
+            None => return false,
+        }
+        self.filled.notify_one();
+        true
+    }
+
+    /// Waits for the next message to write.
+    async fn next(&self) -> Item {
+        loop {
+            if let Some(item) = self.pop() {
+                return item;
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    fn pop(&self) -> Option<Item> {
+        let mut queue = self.queue();
+        let items = queue.as_mut()?;
+        let item = items.pop_front();
+        if items.is_empty() {
+            // An idle connection holds no queue.
+            *items = VecDeque::new();
+        }
+        item
+    }
+
+    /// Takes no more, and returns what was not written.
+    fn close(&self) -> VecDeque<Item> {
+        self.queue().take().unwrap_or_default()
+    }
 }
 
 impl Connections {
@@ -156,13 +201,16 @@ impl Connections {
     fn register(&self, flow: impl FnOnce(u64) -> Flow) -> Option<Own> {
         let place = self.places.clone().try_acquire_owned().ok()?;
         let flow = flow(self.next.fetch_add(1, Ordering::Relaxed));
-        // Unbounded in number, bounded in octets by `send`.
-        let (queue, items) = mpsc::unbounded_channel();
-        let (waiting, moved) = (self.writing.holder(), AtomicU64::new(self.now()));
-        let connection = Arc::new(Connection { queue, waiting, moved, cut: Notify::new() });
+        let connection = Arc::new(Connection {
+            queue: Mutex::new(Some(VecDeque::new())),
+            filled: Notify::new(),
+            waiting: self.writing.holder(),
+            moved: AtomicU64::new(self.now()),
+            cut: Notify::new(),
+        });
         self.open.insert(flow.connection, connection.clone());
         self.by_peer.insert(flow.peer, flow.connection);
-        Some(Own { flow, connection, items, in_hand: None, _place: place })
+        Some(Own { flow, connection, in_hand: None, _place: place })
     }
 
     /// Sends over an open connection. False if it is gone, or cut now because its peer does not read.
@@ -179,7 +227,7 @@ impl Connections {
         if !connection.waiting.add(item.cost()) {
             self.cut_longest();
         }
-        connection.queue.send(item).is_ok()
+        connection.push(item)
     }
 
     /// Whether a peer does not read, if so much is to wait for it.
@@ -267,7 +315,7 @@ impl Connections {
         let (reading, writing) = stream.into_split();
         tokio::select! {
             () = self.read(reading, own.flow, greets) => {}
-            () = self.write(writing, &own.connection, &mut own.items, &mut own.in_hand) => {}
+            () = self.write(writing, &own.connection, &mut own.in_hand) => {}
             () = own.connection.cut.notified() => {
                 tracing::warn!(peer = %own.flow.peer, "connection cut: the peer does not read");
             }
@@ -276,18 +324,15 @@ impl Connections {
     }
 
     /// Forgets a connection and tells the driver what was not sent.
-    async fn end(&self, mut own: Own) {
+    async fn end(&self, own: Own) {
         let id = own.flow.connection;
         self.open.remove(&id);
         self.by_peer.remove_if(&own.flow.peer, |_, newest| *newest == id);
-        own.items.close();
-        let mut lost = own.in_hand;
-        loop {
-            if let Some(ticket) = lost {
-                let _ = self.to_driver.send(Input::Unreachable { ticket }).await;
-            }
-            let Some(item) = own.items.recv().await else { return };
-            lost = item.ticket;
+        let unsent = own.connection.close();
+        let lost = own.in_hand.into_iter().chain(unsent.into_iter().filter_map(|item| item.ticket));
+        for ticket in lost {
+            // Fails only when the driver has ended.
+            let _ = self.to_driver.send(Input::Unreachable { ticket }).await;
         }
     }
 
@@ -295,10 +340,10 @@ impl Connections {
         &self,
         mut stream: OwnedWriteHalf,
         connection: &Connection,
-        items: &mut mpsc::UnboundedReceiver<Item>,
         in_hand: &mut Option<ClientId>,
     ) {
-        while let Some(item) = items.recv().await {
+        loop {
+            let item = connection.next().await;
             *in_hand = item.ticket;
             let cost = item.cost();
             let mut octets = item.octets;
