@@ -3,14 +3,15 @@
 //! that behave never notice.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 /// What all holders may hold together beyond their allowances.
 #[derive(Debug)]
 pub struct Pot {
     allowance: usize,
-    size: usize,
-    taken: AtomicUsize,
+    size: isize,
+    /// Below zero for a moment when one thread lets go of what another is just about to count.
+    taken: AtomicIsize,
 }
 
 /// What one connection holds in one direction. Gives everything back when it is dropped.
@@ -23,7 +24,8 @@ pub struct Held {
 impl Pot {
     /// A pot of `size` octets; each holder may hold `allowance` octets that do not come out of it.
     pub fn new(allowance: usize, size: usize) -> Arc<Self> {
-        Arc::new(Self { allowance, size, taken: AtomicUsize::new(0) })
+        let size = isize::try_from(size).unwrap_or(isize::MAX);
+        Arc::new(Self { allowance, size, taken: AtomicIsize::new(0) })
     }
 
     /// Someone who holds nothing yet.
@@ -31,8 +33,8 @@ impl Pot {
         Held { pot: self.clone(), octets: AtomicUsize::new(0) }
     }
 
-    fn beyond(&self, octets: usize) -> usize {
-        octets.saturating_sub(self.allowance)
+    fn beyond(&self, octets: usize) -> isize {
+        isize::try_from(octets.saturating_sub(self.allowance)).unwrap_or(isize::MAX)
     }
 }
 
@@ -77,7 +79,7 @@ impl Drop for Held {
 mod tests {
     use super::*;
 
-    fn taken(pot: &Pot) -> usize {
+    fn taken(pot: &Pot) -> isize {
         pot.taken.load(Ordering::Relaxed)
     }
 
@@ -95,6 +97,22 @@ mod tests {
         other.remove(1);
         one.remove(25);
         assert_eq!(taken(&pot), 0);
+    }
+
+    #[test]
+    fn one_thread_lets_go_while_another_holds_more() {
+        let pot = Pot::new(10, 1_000_000);
+        let one = Arc::new(pot.holder());
+        let (holds, lets_go) = std::sync::mpsc::channel();
+        let other = one.clone();
+        let letting_go = std::thread::spawn(move || lets_go.iter().for_each(|octets| other.remove(octets)));
+        for octets in (1..=100).cycle().take(200_000) {
+            one.add(octets);
+            holds.send(octets).expect("the other thread lives");
+        }
+        drop(holds);
+        letting_go.join().expect("no overflow");
+        assert_eq!((one.octets(), taken(&pot)), (0, 0));
     }
 
     #[test]
