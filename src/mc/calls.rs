@@ -72,7 +72,10 @@ impl Open {
             return;
         }
         let id = session.call.id;
-        self.on_group.insert(session.call.group.id.clone(), id);
+        // A call that outlived its group may be kept after one on a new group of the same identity: after a restart.
+        if !session.call.orphaned {
+            self.on_group.insert(session.call.group.id.clone(), id);
+        }
         if let Some(temporary) = &session.call.group.temporary {
             for constituent in &temporary.constituents {
                 self.on_constituent.entry(constituent.clone()).or_default().insert(id);
@@ -198,7 +201,14 @@ pub fn incoming(
             let (id, outcome) = terminating::incoming(view, leg, invitation)?;
             Ok((LegOwner::Participation(id), open.wait(outcome, Setup::Terminating)))
         }
-        Incoming::Controlling { from: _ } => controlling::incoming(view, open, leg, invitation),
+        Incoming::Controlling { from: _ } => {
+            let (owner, mut outcome) = controlling::incoming(view, open, leg, invitation)?;
+            // Whoever comes into a call may bring about its end: there may be nobody left to start with.
+            if let LegOwner::Call(id) = owner {
+                open.settle(view.model, id, &mut outcome);
+            }
+            Ok((owner, outcome))
+        }
     }
 }
 

@@ -230,6 +230,21 @@ mod tests {
         assert_eq!(lines, ["carol <- CANCEL", "carol <- 200 123", "alice <- 200"]);
     }
 
+    #[test]
+    fn a_member_that_comes_by_itself_when_nobody_else_will_ends_the_call_for_good() {
+        let mut board = Switchboard::fire(|group| group.minimum_to_start = 2);
+        board.call("alice", "fire");
+        board.accept("bob");
+        let bob = board.phone("bob");
+        board.hang_up(bob);
+        let (_, lines) = board.call("carol", "fire");
+        assert_eq!(lines, ["carol <- CANCEL", "carol <- 200 123", "alice <- 480", "carol <- BYE"]);
+        board.assert_quiet();
+        // A call on the group is another call.
+        let (_, lines) = board.call("alice", "fire");
+        assert_eq!(lines, ["bob <- INVITE fire by alice", "carol <- INVITE fire by alice"]);
+    }
+
     // TS 24.379 10.1.1.4.2 step 15: a, 6.3.5.3, d.
     #[test]
     fn a_join_is_refused_without_affiliation_without_the_rule_and_when_the_call_is_full() {

@@ -132,7 +132,9 @@ impl Model {
                 }
             }
             Fact::Call(call) => {
-                self.call_of_group.insert(call.group.id.clone(), call.id);
+                if !call.orphaned {
+                    self.call_of_group.insert(call.group.id.clone(), call.id);
+                }
                 self.calls.insert(call.id, call);
             }
             Fact::Participant(participant) => {
@@ -379,8 +381,8 @@ impl Model {
         self.calls.get(&id)
     }
 
-    /// The call that runs on a group. A call on a temporary group that is gone is found by its identity only once a
-    /// new group of the same identity has a call of its own.
+    /// The call that runs on a group. A call on a temporary group that is gone is found by its identity only: a new group
+    /// of the same identity may have a call of its own.
     pub fn call_on(&self, group: &str) -> Option<&Call> {
         self.call_of_group.get(group).and_then(|id| self.calls.get(id))
     }
@@ -482,5 +484,39 @@ impl Model {
     /// All finished operations that are still remembered, in no particular order.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
         self.operations.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+
+    // TS 23.280 10.2.4.2a step 5, and the group formed again under the same identity.
+    #[test]
+    fn the_call_on_a_group_is_not_one_that_outlived_its_group_in_whatever_order_they_come() {
+        let document = temporary_group("joint", &["fire", "police"]);
+        let old = Call { orphaned: true, ..call(1, document.clone()) };
+        let new = call(2, document);
+        let put = |call: &Call| Change::Put(Fact::Call(call.clone()));
+        for order in [[&old, &new], [&new, &old]] {
+            let mut model = Model::provisioned([], []);
+            order.iter().for_each(|call| model.apply(&put(call)));
+            let joint = group_id("joint");
+            assert_eq!(model.call_on(joint.as_str()).map(|call| call.id), Some(CallRef(2)));
+            model.apply(&Change::Remove(FactKey::Call(CallRef(2))));
+            assert_eq!(model.call_on(joint.as_str()), None);
+            assert_eq!(model.calls().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_call_that_outlives_its_group_is_not_on_it_any_more() {
+        let running = call(1, temporary_group("joint", &["fire", "police"]));
+        let mut model = Model::provisioned([], []);
+        model.apply(&Change::Put(Fact::Call(running.clone())));
+        assert!(model.call_on(group_id("joint").as_str()).is_some());
+        model.apply(&Change::Put(Fact::Call(Call { orphaned: true, ..running })));
+        assert_eq!(model.call_on(group_id("joint").as_str()), None);
     }
 }
