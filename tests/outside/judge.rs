@@ -42,8 +42,8 @@ pub struct Judge {
     finals: HashMap<(String, String), Bytes>,
     /// Requests of the server, by branch and method.
     sent: HashMap<(String, String), Bytes>,
-    /// CSeq of the server's last request, by Call-ID and tag.
-    cseqs: HashMap<(String, String), u32>,
+    /// CSeq and method of the server's last request, by Call-ID and tag.
+    cseqs: HashMap<(String, String), (u32, String)>,
 }
 
 impl Judge {
@@ -100,8 +100,11 @@ impl Judge {
         }
         let tag = parameter(message.value("From"), "tag").unwrap_or_default().to_owned();
         let last = self.cseqs.entry((message.value("Call-ID").to_owned(), tag)).or_default();
-        faults.check(message.cseq() > *last, "RFC 3261 12.2.1.1: CSeq does not rise");
-        *last = message.cseq();
+        let method = message.method().to_owned();
+        // A BYE that a restart repeats is the same BYE: whoever heard it has no dialog any more.
+        let rises = message.cseq() > last.0 || method == "BYE" && *last == (message.cseq(), method.clone());
+        faults.check(rises, "RFC 3261 12.2.1.1: CSeq does not rise");
+        *last = (message.cseq(), method);
     }
 }
 

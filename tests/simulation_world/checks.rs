@@ -1,0 +1,322 @@
+//! What must hold after every step, whatever came before.
+
+use super::phone::{group_of, key};
+use crate::outside::message::{Message, parameter, uri_in};
+use crate::outside::{bodies, xml};
+use rollcall::config::Config;
+use rollcall::model::{Change, DialogFact, Fact, FactKey, GroupId, Leg, LegLink, Model, Side, UserId};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// What the checks remember.
+#[derive(Default)]
+pub struct Checks {
+    /// Everything that was changed since the last start, kept or not: what the model must be.
+    facts: BTreeMap<FactKey, Fact>,
+    /// Requests of clients by branch and method.
+    requests: HashMap<String, Message>,
+    /// Final answers that were given.
+    answered: BTreeSet<String>,
+    /// INVITEs that were sent before: what comes again is no invitation.
+    asked: BTreeSet<String>,
+    /// INVITEs to a client that are open or accepted: by client and call.
+    invited: BTreeMap<(String, String), Invited>,
+    /// When the last commit ends.
+    pub last_commit: u64,
+}
+
+/// An INVITE to a client.
+#[derive(Clone, PartialEq, Eq)]
+struct Invited {
+    branch: String,
+    call_id: String,
+    group: String,
+}
+
+impl Checks {
+    /// A client says something.
+    pub fn heard(&mut self, name: &str, message: &Message) {
+        match message.status() {
+            None => {
+                self.requests.entry(key(message)).or_insert_with(|| message.clone());
+                if message.method() == "BYE" {
+                    self.over(name, message.value("Call-ID"));
+                }
+            }
+            Some(status) if status >= 300 && message.method() == "INVITE" => {
+                self.over(name, message.value("Call-ID"));
+            }
+            Some(200..300) if message.method() == "INVITE" => {
+                // The user's other clients are given up.
+                let of = |invited: &Invited| invited.call_id == message.value("Call-ID");
+                let call =
+                    self.invited.iter().find(|(_, invited)| of(invited)).map(|((_, call), _)| call.clone());
+                self.given_up(name, &call.unwrap_or_default(), Some(name));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Nobody waits for the answers of a user's clients to the INVITEs of a call any more, but for that of one.
+    fn given_up(&mut self, name: &str, call: &str, but: Option<&str>) {
+        self.invited
+            .retain(|(who, of), _| of != call || user_of(who) != user_of(name) || Some(who.as_str()) == but);
+    }
+
+    fn over(&mut self, name: &str, call_id: &str) {
+        self.invited.retain(|(who, _), invited| who != name || invited.call_id != call_id);
+    }
+
+    /// The server starts from these facts.
+    pub fn restarted(&mut self, facts: &BTreeMap<FactKey, Fact>) {
+        self.facts = facts.clone();
+        self.answered.clear();
+        self.invited.clear();
+    }
+
+    /// The server changed what it knows.
+    pub fn changed(&mut self, changes: &[Change]) {
+        for change in changes {
+            match change {
+                Change::Put(fact) => drop(self.facts.insert(fact.key(), fact.clone())),
+                Change::Remove(key) => drop(self.facts.remove(key)),
+            }
+        }
+        // Who lost the affiliation is given up; a CANCEL may have to wait for the client's first word.
+        let facts = &self.facts;
+        self.invited.retain(|(name, _), invited| is_affiliated(facts, name, &invited.group));
+    }
+
+    /// The facts give the same model again.
+    pub fn replayed(&self, model: &Model, config: &Config) {
+        let groups = config.groups.iter().map(|group| group.document.clone());
+        let mut again = Model::provisioned(config.users.iter(), groups);
+        for fact in self.facts.values() {
+            again.apply(&Change::Put(fact.clone()));
+        }
+        let (again, now): (BTreeSet<_>, BTreeSet<_>) = (told(&again), told(model));
+        let only = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
+            one.difference(other).cloned().collect::<Vec<_>>()
+        };
+        assert!(
+            again == now,
+            "replay gives another model: {:?} for {:?}",
+            only(&again, &now),
+            only(&now, &again)
+        );
+    }
+
+    /// A constituent belongs to at most one temporary group, marks and documents say the same, and both sides agree.
+    pub fn groups(&self, model: &Model, groups: &[&str]) {
+        let temporary = |side| -> BTreeMap<GroupId, Vec<GroupId>> {
+            let all = model.groups(side);
+            all.filter_map(|group| Some((group.id.clone(), group.temporary.as_ref()?.constituents.clone())))
+                .collect()
+        };
+        let formed = temporary(Side::Gms);
+        assert_eq!(formed, temporary(Side::Mc), "the sides know different temporary groups");
+        let mut taken: BTreeMap<GroupId, GroupId> = BTreeMap::new();
+        for (id, constituents) in &formed {
+            assert!(constituents.len() >= 2, "{id} of {constituents:?}");
+            for constituent in constituents {
+                let other = taken.insert(constituent.clone(), id.clone());
+                assert_eq!(other, None, "{constituent} is in two temporary groups");
+            }
+        }
+        for group in groups {
+            let group = format!("sip:{group}@one.example");
+            for side in [Side::Gms, Side::Mc] {
+                let mark = model.regrouped(side, &group).map(|mark| &mark.temporary);
+                assert_eq!(mark, taken.get(&GroupId::new(group.clone())), "{side:?} mark of {group}");
+            }
+        }
+    }
+
+    /// The server says something, and this is on disk.
+    pub fn said(&mut self, name: &str, message: &Message, facts: &BTreeMap<FactKey, Fact>) {
+        if name == "m" {
+            let says = message.body.contains("sip:t1@") || message.body.contains("sip:t2@");
+            let says = says || message.headers.iter().any(|(_, value)| value.contains("sip:t"));
+            assert!(!says, "a stranger learns of a temporary group: {message:?}");
+        }
+        match message.status() {
+            None => self.asks(name, message),
+            Some(status) if status >= 200 => {
+                if status < 300 && message.method() == "INVITE" {
+                    // Whoever comes by itself need not be asked.
+                    self.given_up(name, &call_of(message), None);
+                }
+                let key = key(message);
+                if let Some(request) = self.requests.get(&key).cloned()
+                    && self.answered.insert(key)
+                    && status < 300
+                {
+                    promised(name, &request, message, facts);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Nobody is invited twice to one call.
+    fn asks(&mut self, name: &str, message: &Message) {
+        let call_id = message.value("Call-ID").to_owned();
+        match message.method() {
+            "BYE" | "CANCEL" => self.over(name, &call_id),
+            "INVITE"
+                if parameter(message.value("To"), "tag").is_none() && self.asked.insert(key(message)) =>
+            {
+                let call = call_of(message);
+                assert!(!call.is_empty(), "the session identity names no call: {}", message.value("Contact"));
+                let invited = Invited { branch: key(message), call_id, group: group_of(message) };
+                let before = self.invited.insert((name.to_owned(), call.clone()), invited.clone());
+                assert!(
+                    before.is_none_or(|before| before == invited),
+                    "{name} is invited twice to call {call} on {}",
+                    invited.group
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The user of a client.
+fn user_of(name: &str) -> &str {
+    name.split('.').next().unwrap_or_default()
+}
+
+/// The call that the session identity in Contact names.
+fn call_of(message: &Message) -> String {
+    uri_in(message.value("Contact")).split('-').nth(1).unwrap_or_default().to_owned()
+}
+
+/// Whether a client's user is affiliated to a group, or to a constituent of it.
+fn is_affiliated(facts: &BTreeMap<FactKey, Fact>, name: &str, group: &str) -> bool {
+    let user = format!("sip:{}@one.example", user_of(name));
+    let constituents = match facts.get(&FactKey::TemporaryGroup(Side::Mc, GroupId::new(group.to_owned()))) {
+        Some(Fact::TemporaryGroup(_, document)) => {
+            document.temporary.iter().flat_map(|temporary| temporary.constituents.clone()).collect()
+        }
+        _ => Vec::new(),
+    };
+    facts.values().any(|fact| match fact {
+        Fact::Affiliation(client) if client.user.as_str() == user => client
+            .groups
+            .iter()
+            .any(|entry| entry.group.as_str() == group || constituents.contains(&entry.group)),
+        _ => false,
+    })
+}
+
+/// What a 2xx promises is on disk.
+fn promised(name: &str, request: &Message, answer: &Message, facts: &BTreeMap<FactKey, Fact>) {
+    // The server's side of the dialog, if the answer made one or the request was in one.
+    let call_id = request.value("Call-ID");
+    let tag = parameter(answer.value("To"), "tag").unwrap_or_default();
+    let is_this = |dialog: &DialogFact| dialog.call_id == call_id && dialog.local_tag == tag;
+    let legs = || {
+        facts.values().filter_map(|fact| match fact {
+            Fact::Leg(leg) => Some(leg),
+            _ => None,
+        })
+    };
+    let in_dialog = |leg: &&Leg| matches!(&leg.link, LegLink::Dialog(dialog) if is_this(dialog));
+    let user = UserId::new(format!("sip:{}@one.example", user_of(name)));
+    match request.method() {
+        "REGISTER" => {
+            let contact = uri_in(request.value("Contact"));
+            let bound = facts.values().any(|fact| match fact {
+                Fact::Registration(registration) => {
+                    registration.bindings.iter().any(|binding| binding.contact == contact)
+                }
+                _ => false,
+            });
+            assert_eq!(bound, request.value("Expires") != "0", "{name}: 200 to REGISTER, on disk: {bound}");
+        }
+        "PUBLISH" => {
+            let pidf = request.part(bodies::PIDF).unwrap_or_default();
+            let asked: BTreeSet<&str> = xml::tags(&pidf, "affiliation")
+                .into_iter()
+                .filter_map(|tag| xml::attribute(tag, "group"))
+                .collect();
+            for fact in facts.values() {
+                if let Fact::Affiliation(client) = fact
+                    && client.user == user
+                    && client.client.as_str() == format!("urn:uuid:{name}")
+                {
+                    let kept = client.groups.iter().all(|entry| asked.contains(entry.group.as_str()));
+                    assert!(kept, "{name}: 200 to PUBLISH of {asked:?}, on disk: {:?}", client.groups);
+                }
+            }
+        }
+        "MESSAGE" => {
+            let gmop = request.part(bodies::GMOP).unwrap_or_default();
+            let operation = ["group-regroup-creation", "group-regroup-teardown"]
+                .iter()
+                .find_map(|operation| xml::tags(&gmop, operation).first().copied());
+            let transaction =
+                operation.and_then(|tag| xml::attribute(tag, "transaction-id")).unwrap_or_default();
+            let key = FactKey::Operation(user, transaction.to_owned());
+            assert!(facts.contains_key(&key), "{name}: 200 to MESSAGE {transaction}, not on disk");
+        }
+        "SUBSCRIBE" => {
+            let there = facts.values().any(
+                |fact| matches!(fact, Fact::Subscription(subscription) if is_this(&subscription.dialog)),
+            );
+            assert_eq!(there, answer.value("Expires") != "0", "{name}: 200 to SUBSCRIBE, on disk: {there}");
+        }
+        "INVITE" => {
+            let there = legs().any(|leg| in_dialog(&leg));
+            assert!(there, "{name}: 200 to INVITE, no leg on disk");
+        }
+        "BYE" => {
+            let there = legs().any(|leg| in_dialog(&leg) && !leg.ending);
+            assert!(!there, "{name}: 200 to BYE, the leg is on disk");
+        }
+        _ => {}
+    }
+}
+
+/// Calls with their participants.
+pub fn calls(model: &Model) -> Vec<String> {
+    let mut calls: Vec<String> = model
+        .calls()
+        .flat_map(|call| {
+            model
+                .participants(call.id)
+                .filter(|one| !one.left)
+                .map(move |one| format!("{} {}", call.id, one.leg))
+        })
+        .collect();
+    calls.sort();
+    calls
+}
+
+/// Everything a model knows that can change, in a fixed order.
+fn told(model: &Model) -> BTreeSet<String> {
+    let mut all = Vec::new();
+    let groups = ["g1", "g2", "g3", "chat", "t1", "t2"].map(|group| format!("sip:{group}@one.example"));
+    let users = ["u1", "u2", "u3", "u4", "u5", "m"].map(|user| format!("sip:{user}@one.example"));
+    for side in [Side::Gms, Side::Mc] {
+        all.extend(model.groups(side).map(|group| format!("{side:?} {group:?}")));
+        all.extend(groups.iter().map(|group| format!("{side:?} {group} {:?}", model.regrouped(side, group))));
+    }
+    for group in &groups {
+        let mut affiliated: Vec<_> = model.affiliated_users(group).collect();
+        affiliated.sort();
+        all.push(format!("{group} {affiliated:?}, call {:?}", model.call_on(group).map(|call| call.id)));
+    }
+    for user in &users {
+        all.extend(model.affiliations_of(user).map(|record| format!("{record:?}")));
+        all.extend(model.registrations_of(user).map(|registration| format!("{registration:?}")));
+        all.push(format!("{user} {}", model.participations_of(user).count()));
+    }
+    all.extend(model.calls().map(|call| format!("{call:?}")));
+    all.extend(model.calls().flat_map(|call| model.participants(call.id)).map(|one| format!("{one:?}")));
+    all.extend(model.participations().map(|one| format!("{one:?}")));
+    all.extend(model.legs().map(|leg| format!("{leg:?}")));
+    all.extend(model.subscriptions().map(|subscription| format!("{subscription:?}")));
+    all.extend(model.all_owed().map(|owed| format!("{owed:?}")));
+    all.extend(model.operations().map(|operation| format!("{operation:?}")));
+    all.into_iter().collect()
+}
