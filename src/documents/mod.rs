@@ -4,6 +4,7 @@
 //! define, and stops at the limits of [`crate::config::Limits`]. Every encoder writes elements in the order of the
 //! schema.
 
+pub mod affiliation_command;
 pub mod conference_info;
 pub mod gmop;
 pub mod group_document;

@@ -26,6 +26,8 @@ pub struct Names {
     pub presence_prefix: &'static str,
     /// Media type of the affiliation command.
     pub affiliation_command_type: &'static str,
+    /// Namespace that we write into it; the namespaces are not public, so a reader goes by local names.
+    pub affiliation_command_namespace: &'static str,
 }
 
 pub(super) static MCPTT: Names = Names {
@@ -39,6 +41,7 @@ pub(super) static MCPTT: Names = Names {
     presence_namespace: "urn:3gpp:ns:mcpttPresInfo:1.0",
     presence_prefix: "mcpttPI10",
     affiliation_command_type: "application/vnd.3gpp.mcptt-affiliation-command+xml",
+    affiliation_command_namespace: "urn:3gpp:ns:affiliationCommand:1.0",
 };
 
 pub(super) static MCVIDEO: Names = Names {
@@ -52,6 +55,7 @@ pub(super) static MCVIDEO: Names = Names {
     presence_namespace: "urn:3gpp:ns:mcvideoPresInfo:1.0",
     presence_prefix: "mcvideoPI10",
     affiliation_command_type: "application/vnd.3gpp.mcvideo-affiliation-command+xml",
+    affiliation_command_namespace: "urn:3gpp:ns:affiliationCommand:1.0",
 };
 
 pub(super) static MCDATA: Names = Names {
@@ -65,6 +69,7 @@ pub(super) static MCDATA: Names = Names {
     presence_namespace: "urn:3gpp:ns:mcdataPresInfo:1.0",
     presence_prefix: "mcdataPI10",
     affiliation_command_type: "application/vnd.3gpp.mcdata-affiliation-command+xml",
+    affiliation_command_namespace: "urn:3gpp:ns:affiliationCommand:1.0",
 };
 
 /// The names of a service.
@@ -81,6 +86,14 @@ pub fn of_info_type(media_type: &str) -> Option<Service> {
     [&MCPTT, &MCVIDEO, &MCDATA]
         .into_iter()
         .find(|names| names.info_type.eq_ignore_ascii_case(media_type))
+        .map(|names| names.service)
+}
+
+/// The service whose affiliation command has this media type, compared without regard to case.
+pub fn of_affiliation_command_type(media_type: &str) -> Option<Service> {
+    [&MCPTT, &MCVIDEO, &MCDATA]
+        .into_iter()
+        .find(|names| names.affiliation_command_type.eq_ignore_ascii_case(media_type))
         .map(|names| names.service)
 }
 
@@ -116,8 +129,10 @@ mod tests {
             assert_eq!(names.presence_namespace, format!("urn:3gpp:ns:{}PresInfo:1.0", names.prefix));
             assert_eq!(names.presence_prefix, format!("{}PI10", names.prefix));
             assert!(names.affiliation_command_type.contains(names.prefix));
+            let command = names.affiliation_command_type.to_uppercase();
+            assert_eq!(of_affiliation_command_type(&command), Some(service));
             assert_eq!(of_info_type(&names.info_type.to_uppercase()), Some(service));
         }
-        assert_eq!(of_info_type(SDP), None);
+        assert_eq!((of_info_type(SDP), of_affiliation_command_type(SDP)), (None, None));
     }
 }

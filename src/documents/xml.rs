@@ -81,6 +81,22 @@ impl<'i> Xml<'i> {
         (ns, name): (Ns, &'static str),
         limits: &'i Limits,
     ) -> Result<(Self, Element<'i>)> {
+        let (xml, root) = Self::open_any(body, document, limits)?;
+        xml.expect_root(root, root.is(ns, name), name)
+    }
+
+    /// The same for a document whose namespace is not known for sure: the root is known by its local name.
+    pub(super) fn open_by_name(
+        body: &'i [u8],
+        document: &'static str,
+        name: &'static str,
+        limits: &'i Limits,
+    ) -> Result<(Self, Element<'i>)> {
+        let (xml, root) = Self::open_any(body, document, limits)?;
+        xml.expect_root(root, root.name == name, name)
+    }
+
+    fn open_any(body: &'i [u8], document: &'static str, limits: &'i Limits) -> Result<(Self, Element<'i>)> {
         if body.len() > limits.xml_octets {
             return Err(too_large(document, "octets", limits.xml_octets));
         }
@@ -116,11 +132,11 @@ impl<'i> Xml<'i> {
                 Event::Decl(declaration) if at == 0 => xml.declaration(&declaration)?,
                 Event::Start(tag) => {
                     let root = xml.opened(tag.len(), false)?;
-                    return xml.expect_root(root, ns, name);
+                    return Ok((xml, root));
                 }
                 Event::Empty(tag) => {
                     let root = xml.opened(tag.len(), true)?;
-                    return xml.expect_root(root, ns, name);
+                    return Ok((xml, root));
                 }
                 Event::Eof => return Err(xml.fault("no root element")),
                 other => xml.between(&other)?,
@@ -128,11 +144,16 @@ impl<'i> Xml<'i> {
         }
     }
 
-    fn expect_root(self, root: Element<'i>, ns: Ns, name: &'static str) -> Result<(Self, Element<'i>)> {
-        if root.is(ns, name) {
+    fn expect_root(
+        self,
+        root: Element<'i>,
+        fits: bool,
+        expected: &'static str,
+    ) -> Result<(Self, Element<'i>)> {
+        if fits {
             Ok((self, root))
         } else {
-            Err(DocumentError::WrongRoot { document: self.document, expected: name })
+            Err(DocumentError::WrongRoot { document: self.document, expected })
         }
     }
 
