@@ -82,6 +82,8 @@ fn serve(file: &Path, config: Config) -> anyhow::Result<()> {
     // What a node is built from: the configuration of the start with what was reloaded since.
     let current = Arc::new(Mutex::new(config.clone()));
     let build_from = current.clone();
+    // Facts in memory go with the process, not with a node that failed.
+    let memory = MemoryStore::new();
     let build = move || {
         let config = build_from.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // A node that is rebuilt after a failure of the store must not repeat identifiers of the one before.
@@ -90,7 +92,7 @@ fn serve(file: &Path, config: Config) -> anyhow::Result<()> {
         starts = starts.wrapping_add(1);
         let mut store: Box<dyn Store> = match &config.server.storage {
             Storage::Directory(directory) => Box::new(DiskStore::open(directory)?),
-            Storage::Memory => Box::new(MemoryStore::new()),
+            Storage::Memory => Box::new(memory.reopen()?),
         };
         let mut service = setup::service(&config, Ids::new(seed));
         let now = clock.now();

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -53,8 +54,11 @@ impl Drop for Folder {
 /// A port of the loopback address that is free for datagrams and streams by the time of asking, and that the system gives
 /// to nobody who does not ask for it: while the server is down nobody takes it by chance.
 pub fn free_port() -> SocketAddr {
-    let first = 10_000 + u16::try_from(std::process::id() % 20_000).expect("small");
-    (first..32_000)
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    // Tests that run at the same time begin at different places.
+    let first = 10_000 + u16::try_from(u64::from(std::process::id()) * 41 % 20_000).expect("small");
+    std::iter::repeat_with(|| first + TAKEN.fetch_add(1, Ordering::Relaxed) % 2_000)
+        .take(2_000)
         .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
         .find(|address| TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok())
         .expect("a free port")
