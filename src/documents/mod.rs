@@ -8,6 +8,7 @@ pub mod affiliation_command;
 pub mod conference_info;
 pub mod gmop;
 pub mod group_document;
+pub mod group_dynamic;
 pub mod mc_info;
 pub mod multipart;
 pub mod names;

@@ -1,4 +1,4 @@
-//! `application/pidf+xml` with the affiliation extension (TS 24.379 9.3.1).
+//! `application/pidf+xml` with the affiliation extension (TS 24.379 9.3.1), in two forms: per user, and per group.
 
 use super::xml::{Element, Ns, Out, Xml};
 use super::{DocumentError, names, xsd};
@@ -6,8 +6,11 @@ use crate::config::Limits;
 use crate::env::Time;
 use crate::model::{AffiliationStatus, Service};
 
+mod filter;
 #[cfg(test)]
 mod tests;
+
+pub use filter::{filter_tuple, tuple_filter};
 
 /// Affiliation information, per user or per group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,12 +45,42 @@ pub struct Affiliation {
     pub expires: Option<Time>,
 }
 
+/// Which of the two forms a document has (TS 24.379 9.3.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The entity is a user, a tuple is a client of it, an affiliation names a group: between a client and the serving
+    /// server of the user, and between serving servers.
+    PerUser,
+    /// The entity is a group, a tuple is a user, an affiliation names a client of that user: between the serving server
+    /// of a user and the server that owns the group.
+    PerGroup,
+}
+
 impl Presence {
+    /// The form of this document: `group` in every affiliation, or `client` in every affiliation. `None` if there is no
+    /// affiliation, or if they do not agree; then only who is asked, and what for, tells how to read it.
+    pub fn form(&self) -> Option<Form> {
+        let mut forms = self.tuples.iter().flat_map(|tuple| &tuple.affiliations).map(Affiliation::form);
+        let first = forms.next()??;
+        forms.all(|form| form == Some(first)).then_some(first)
+    }
+
     /// Reads a document of `service`'s extension namespace. Affiliations of another service are not seen.
     ///
     /// # Errors
     /// [`DocumentError`].
     pub fn decode(body: &[u8], service: Service, limits: &Limits) -> Result<Self, DocumentError> {
+        Self::decode_with(body, service, limits, |_, _| Ok(false))
+    }
+
+    /// Reads a document. `other` may take a child of `presence` that is neither tuple nor `p-id`: it reads it to its end
+    /// and says so.
+    pub(super) fn decode_with(
+        body: &[u8],
+        service: Service,
+        limits: &Limits,
+        mut other: impl FnMut(&mut Xml<'_>, &Element<'_>) -> Result<bool, DocumentError>,
+    ) -> Result<Self, DocumentError> {
         let extension = Ns::of(names::of(service).presence_namespace);
         let (mut xml, root) = Xml::open(body, "pidf", (Ns::Pidf, "presence"), limits)?;
         let mut presence = Self { entity: xml.required(&root, "entity")?.into_owned(), ..Self::default() };
@@ -60,7 +93,7 @@ impl Presence {
                 if presence.p_id.replace(p_id).is_some() {
                     return Err(xml.fault_in("p-id", TWICE));
                 }
-            } else {
+            } else if !other(&mut xml, &element)? {
                 xml.skip()?;
             }
         }
@@ -70,6 +103,11 @@ impl Presence {
 
     /// Writes the document; `p-id` after the tuples.
     pub fn encode(&self, service: Service) -> String {
+        self.encode_with(service, |_, _| {})
+    }
+
+    /// Writes a document. `other` may add children of the extension namespace, of which it gets the prefix with colon.
+    pub(super) fn encode_with(&self, service: Service, other: impl FnOnce(&mut Out, &str)) -> String {
         let names = names::of(service);
         let prefix = format!("{}:", names.presence_prefix);
         let declaration = format!("xmlns:{}", names.presence_prefix);
@@ -89,6 +127,7 @@ impl Presence {
                     });
                 });
             }
+            other(out, &prefix);
             if let Some(p_id) = &self.p_id {
                 out.leaf((&prefix, "p-id"), &[], p_id);
             }
@@ -124,6 +163,28 @@ impl Tuple {
 }
 
 impl Affiliation {
+    /// To this group, in a document per user. Status and expiry stand only in notifications.
+    pub fn to_group(
+        group: impl Into<String>,
+        status: Option<AffiliationStatus>,
+        expires: Option<Time>,
+    ) -> Self {
+        Self { group: Some(group.into()), client: None, status, expires }
+    }
+
+    /// With this client, in a document per group: being in the list is being affiliated.
+    pub fn with_client(client: impl Into<String>, expires: Option<Time>) -> Self {
+        Self { group: None, client: Some(client.into()), status: None, expires }
+    }
+
+    fn form(&self) -> Option<Form> {
+        match (&self.group, &self.client) {
+            (Some(_), None) => Some(Form::PerUser),
+            (None, Some(_)) => Some(Form::PerGroup),
+            _ => None,
+        }
+    }
+
     fn read(xml: &Xml<'_>, element: &Element<'_>) -> Result<Self, DocumentError> {
         let outside = |place| xml.fault_in(place, "value outside its type");
         let status = match element.attribute("status").as_deref() {
@@ -163,52 +224,4 @@ fn status_text(status: AffiliationStatus) -> &'static str {
         AffiliationStatus::Affiliated => "affiliated",
         AffiliationStatus::Deaffiliating => "deaffiliating",
     }
-}
-
-/// The client of a per-client restriction (`application/simple-filter+xml`, TS 24.379 9.3.2): the value in
-/// `//pidf:presence/pidf:tuple[@id="X"]`; `None` for any other filter, so that its sender is told everything.
-///
-/// # Errors
-/// [`DocumentError`] if it is not well-formed.
-pub fn filter_tuple(body: &[u8], limits: &Limits) -> Result<Option<String>, DocumentError> {
-    const NS: Ns = Ns::SimpleFilter;
-    let (mut xml, _) = Xml::open(body, "simple-filter", (NS, "filter-set"), limits)?;
-    // Includes seen; anything that says more than one plain include makes the filter one of another kind.
-    let mut includes = Vec::new();
-    let mut plain = true;
-    while let Some(filter) = xml.child()? {
-        if !filter.is(NS, "filter") {
-            xml.skip()?;
-            continue;
-        }
-        plain &= ["uri", "domain", "remove"].iter().all(|name| filter.attribute(name).is_none());
-        plain &= filter.attribute("enabled").is_none_or(|enabled| xsd::boolean(&enabled) == Some(true));
-        while let Some(what) = xml.child()? {
-            if !what.is(NS, "what") {
-                plain &= what.ns != NS;
-                xml.skip()?;
-                continue;
-            }
-            while let Some(element) = xml.child()? {
-                plain &= element.is(NS, "include") && element.attribute("type").is_none();
-                includes.push(xml.text()?);
-            }
-        }
-    }
-    xml.finish()?;
-    Ok(match includes.as_slice() {
-        [include] if plain => tuple_of(include).map(str::to_owned),
-        _ => None,
-    })
-}
-
-/// `X` of `//p:presence/p:tuple[@id="X"]`, with any one prefix and either kind of quotes.
-fn tuple_of(path: &str) -> Option<&str> {
-    let (prefix, rest) = path.strip_prefix("//")?.split_once(":presence/")?;
-    let rest = rest.strip_prefix(prefix)?.strip_prefix(":tuple[@id=")?.strip_suffix(']')?;
-    let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
-    let id = rest.strip_prefix(quote)?.strip_suffix(quote)?;
-    let named =
-        !prefix.is_empty() && !prefix.contains(|c: char| matches!(c, ':' | '/' | '[') || c.is_whitespace());
-    (named && !id.is_empty() && !id.contains(quote)).then_some(id)
 }

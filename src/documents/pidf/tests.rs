@@ -1,5 +1,5 @@
 use super::*;
-use crate::documents::testing::{breaks, children, fuzz, outline};
+use crate::documents::testing::{breaks, children, fuzz, outline, passes};
 
 const PUBLISHED: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:mcpttPI10="urn:3gpp:ns:mcpttPresInfo:1.0"
@@ -85,6 +85,40 @@ fn the_per_group_form_is_read_and_written() {
     };
     assert_eq!(decode(xml).unwrap(), expected);
     assert_eq!(decode(&expected.encode(Service::Mcptt)).unwrap(), expected);
+}
+
+#[test]
+fn the_attributes_of_the_affiliations_tell_the_form() {
+    let expires = Some(Time::from_millis(1_000));
+    let status = Some(AffiliationStatus::Affiliated);
+    let to_group = || Affiliation::to_group("sip:fire-1@primary.example", status, expires);
+    let with_client = || Affiliation::with_client(CLIENT, expires);
+    assert_eq!(to_group(), group("sip:fire-1@primary.example", status, expires));
+    let form = |affiliations| per_user(affiliations, None).form();
+    assert_eq!(form(vec![to_group(), to_group()]), Some(Form::PerUser));
+    assert_eq!(form(vec![with_client(), with_client()]), Some(Form::PerGroup));
+    assert_eq!(decode(PUBLISHED).unwrap().form(), Some(Form::PerUser));
+    // Nothing to tell by, or no agreement.
+    assert_eq!(form(vec![]), None);
+    assert_eq!(Presence::default().form(), None);
+    assert_eq!(form(vec![to_group(), with_client()]), None);
+    assert_eq!(form(vec![to_group(), Affiliation::default()]), None);
+    assert_eq!(form(vec![Affiliation { client: some(CLIENT), ..to_group() }]), None);
+    // An empty status beside a full one says nothing against it.
+    let mut several = per_user(vec![with_client()], None);
+    several.tuples.insert(0, Tuple { id: "sip:user.b@primary.example".to_owned(), affiliations: vec![] });
+    assert_eq!(several.form(), Some(Form::PerGroup));
+}
+
+#[test]
+fn a_list_of_affiliations_may_be_as_long_as_the_limit_on_elements() {
+    let affiliations = |count| vec![Affiliation::with_client("c", None); count];
+    let decode = |count| {
+        let xml = per_user(affiliations(count), None).encode(Service::Mcptt);
+        Presence::decode(xml.as_bytes(), Service::Mcptt, &Limits { xml_elements: 10, ..Limits::default() })
+    };
+    assert_eq!(decode(7).unwrap().tuples[0].affiliations.len(), 7);
+    assert!(passes(decode(8), "elements", 10));
 }
 
 #[test]
@@ -178,6 +212,21 @@ fn a_per_client_restriction_is_taken() {
     }
     let escaped = r#"//pidf:presence/pidf:tuple[@id="a&amp;b&apos;"]"#;
     assert_eq!(tuple(&filter(escaped)).as_deref(), Some("a&b'"));
+}
+
+#[test]
+fn a_restriction_to_a_client_or_a_user_goes_there_and_back() {
+    for id in [CLIENT, "sip:user.a@primary.example", "a&<b>", "it's", "a \"b\""] {
+        let xml = tuple_filter(id).unwrap();
+        assert_eq!(tuple(&xml).as_deref(), Some(id), "{xml}");
+        assert_eq!(children(&xml, &["filter-set"]), ["ns-bindings", "filter"]);
+        assert_eq!(children(&xml, &["filter-set", "filter"]), ["what"]);
+    }
+    assert_eq!(tuple_filter("'\""), None);
+    assert!(
+        outline(&tuple_filter("x").unwrap())
+            .contains(&"1 {urn:ietf:params:xml:ns:simple-filter}filter @id=f1".to_owned())
+    );
 }
 
 #[test]
