@@ -43,6 +43,7 @@ fn batch(number: u64) -> Vec<Change> {
         id: OwedRef(slot),
         to: "sip:alice@one.example".into(),
         clients: Vec::new(),
+        service: rollcall::model::Service::Mcptt,
         notice: Notice::TornDown {
             temporary: "sip:temporary@one.example".into(),
             constituents: Vec::new(),

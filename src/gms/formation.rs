@@ -64,8 +64,8 @@ pub fn request(view: &mut View<'_>, ask: Ask) -> Result<Outcome<Over>, Refusal> 
     // Step 4.
     outcome.sends.push(Send::GroupChanged(GroupChange::Formed { document: document.clone(), marks }));
 
-    // Step 5a. Each affiliated member once, with the groups of his that are part of it now.
-    for (member, concern) in affiliated_members(view.model, &document.id, &own) {
+    // Step 5a. Each affiliated member once for each service, with the groups of his that are part of it now.
+    for ((member, service), concern) in affiliated_members(view.model, &document.id, &own) {
         let notice = Notice::Regrouped {
             temporary: document.clone(),
             constituents: concern.constituents,
@@ -73,7 +73,7 @@ pub fn request(view: &mut View<'_>, ask: Ask) -> Result<Outcome<Over>, Refusal> 
             requestor: ask.sender.clone(),
         };
         let clients = concern.clients.into_iter().collect();
-        owe(view, member, clients, notice, &mut outcome.changes, &mut outcome.sends);
+        owe(view, member, service, clients, notice, &mut outcome);
     }
 
     // Step 6.

@@ -7,7 +7,7 @@ pub mod teardown;
 use crate::documents::McInfo;
 use crate::documents::gmop::Operation as GmopOperation;
 use crate::model::*;
-use crate::procedure::{Refusal, ReplyTo, Send, View, uri};
+use crate::procedure::{Outcome, Over, Refusal, ReplyTo, Send, View, uri};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Longest transaction-id that is taken, octets: every member's notification carries it.
@@ -34,6 +34,8 @@ pub struct Ask {
     pub info: McInfo,
     /// The operation element.
     pub operation: GmopOperation,
+    /// The service of the request, in whose names the result is told.
+    pub service: Service,
     /// Fingerprint of the bodies: tells a repetition from another request with the same transaction-id.
     pub hash: u64,
 }
@@ -47,25 +49,28 @@ struct Concern {
     constituents: Vec<GroupId>,
 }
 
-/// Affiliated members of the constituents that are owned here, each once. Who is affiliated to the temporary group
-/// itself is concerned by every constituent of which he is a member.
+/// Affiliated members of the constituents that are owned here, each once for each service in which he is affiliated: his
+/// clients of different services speak different names. Who is affiliated to the temporary group itself is concerned by
+/// every constituent of which he is a member.
 fn affiliated_members(
     model: &Model,
     temporary: &GroupId,
     constituents: &[GroupId],
-) -> BTreeMap<UserId, Concern> {
-    let mut members: BTreeMap<UserId, Concern> = BTreeMap::new();
+) -> BTreeMap<(UserId, Service), Concern> {
+    let mut members: BTreeMap<(UserId, Service), Concern> = BTreeMap::new();
     for constituent in constituents {
         let Some(document) = model.group(Side::Gms, constituent.as_str()) else { continue };
-        let affiliated = model.affiliated_users(constituent.as_str());
-        for (user, clients) in affiliated.chain(model.affiliated_users(temporary.as_str())) {
-            if !document.members.contains_key(user) {
-                continue;
-            }
-            let concern = members.entry(user.clone()).or_default();
-            concern.clients.extend(clients.iter().cloned());
-            if concern.constituents.last() != Some(constituent) {
-                concern.constituents.push(constituent.clone());
+        for service in Service::ALL {
+            let affiliated = model.affiliated_users(service, constituent.as_str());
+            for (user, clients) in affiliated.chain(model.affiliated_users(service, temporary.as_str())) {
+                if !document.members.contains_key(user) {
+                    continue;
+                }
+                let concern = members.entry((user.clone(), service)).or_default();
+                concern.clients.extend(clients.iter().cloned());
+                if concern.constituents.last() != Some(constituent) {
+                    concern.constituents.push(constituent.clone());
+                }
             }
         }
     }
@@ -76,15 +81,15 @@ fn affiliated_members(
 fn owe(
     view: &mut View<'_>,
     to: UserId,
+    service: Service,
     clients: Vec<ClientId>,
     notice: Notice,
-    changes: &mut Vec<Change>,
-    sends: &mut Vec<Send>,
+    outcome: &mut Outcome<Over>,
 ) {
     let id = OwedRef(view.ids.number());
     let until = view.now.plus(view.policy.owed_for);
-    changes.push(Change::Put(Fact::Owed(Owed { id, to, clients, notice, until })));
-    sends.push(Send::Owed(id));
+    outcome.changes.push(Change::Put(Fact::Owed(Owed { id, to, clients, service, notice, until })));
+    outcome.sends.push(Send::Owed(id));
 }
 
 /// The group that a request names in several places. Places that say nothing do not count; the others must agree.

@@ -57,5 +57,5 @@ pub(super) fn finish(view: &mut View<'_>, ask: &Ask, result: OperationResult, ou
 fn tell(view: &mut View<'_>, ask: &Ask, result: OperationResult, outcome: &mut Outcome<Over>) {
     let clients = ask.client.iter().cloned().collect();
     let notice = Notice::Result(result);
-    owe(view, ask.sender.clone(), clients, notice, &mut outcome.changes, &mut outcome.sends);
+    owe(view, ask.sender.clone(), ask.service, clients, notice, outcome);
 }

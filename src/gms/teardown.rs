@@ -59,8 +59,8 @@ pub fn request(view: &mut View<'_>, ask: Ask) -> Result<Outcome<Over>, Refusal> 
 
     // Step 5. Nothing is sent: a call that runs is the MC service server's, and lives until it ends by itself.
 
-    // Step 6a. Each affiliated member once, with the groups of his that were part of it.
-    for (member, concern) in affiliated_members(view.model, &temporary, &own) {
+    // Step 6a. Each affiliated member once for each service, with the groups of his that were part of it.
+    for ((member, service), concern) in affiliated_members(view.model, &temporary, &own) {
         let notice = Notice::TornDown {
             temporary: temporary.clone(),
             constituents: concern.constituents,
@@ -68,7 +68,7 @@ pub fn request(view: &mut View<'_>, ask: Ask) -> Result<Outcome<Over>, Refusal> 
             requestor: ask.sender.clone(),
         };
         let clients = concern.clients.into_iter().collect();
-        owe(view, member, clients, notice, &mut outcome.changes, &mut outcome.sends);
+        owe(view, member, service, clients, notice, &mut outcome);
     }
 
     // Step 7. It does not wait for 6b.

@@ -123,7 +123,7 @@ pub fn publish(view: &mut View<'_>, ask: PublishAsk) -> Result<Outcome<Over>, Re
     let mut outcome = Outcome::end(Vec::new(), vec![receipt(ask.reply, interval, etag)]);
 
     // Steps 16 to 19. The watchers hear of every handled PUBLISH, by its p-id.
-    outcome.sends.push(Send::AffiliationStatus { user: served.clone(), p_id });
+    outcome.sends.push(Send::AffiliationStatus { user: served.clone(), service: ask.service, p_id });
     plan.finish(&mut outcome);
     if !dropped.is_empty() {
         outcome =

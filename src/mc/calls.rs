@@ -32,7 +32,7 @@ pub struct Open {
     calling: HashMap<UserId, usize>,
     relays: BTreeMap<ParticipationRef, Relay>,
     sessions: BTreeMap<CallRef, Session>,
-    on_group: HashMap<GroupId, CallRef>,
+    on_group: PerService<HashMap<GroupId, CallRef>>,
     on_constituent: HashMap<GroupId, BTreeSet<CallRef>>,
 }
 
@@ -44,9 +44,14 @@ enum Setup {
 }
 
 impl Open {
-    /// The call that runs or is being set up on a group. A call that has outlived its group is not found.
-    pub(super) fn call_on(&mut self, model: &Model, group: &GroupId) -> Option<&mut Session> {
-        let session = self.sessions.get_mut(self.on_group.get(group)?)?;
+    /// The call of a service that runs or is being set up on a group. A call that has outlived its group is not found.
+    pub(super) fn call_on(
+        &mut self,
+        model: &Model,
+        service: Service,
+        group: &GroupId,
+    ) -> Option<&mut Session> {
+        let session = self.sessions.get_mut(self.on_group[service].get(group)?)?;
         (!session.orphaned(model)).then_some(session)
     }
 
@@ -74,7 +79,7 @@ impl Open {
         let id = session.call.id;
         // A call that outlived its group may be kept after one on a new group of the same identity: after a restart.
         if !session.call.orphaned {
-            self.on_group.insert(session.call.group.id.clone(), id);
+            self.on_group[session.call.service].insert(session.call.group.id.clone(), id);
         }
         if let Some(temporary) = &session.call.group.temporary {
             for constituent in &temporary.constituents {
@@ -92,8 +97,9 @@ impl Open {
             return;
         }
         let Some(session) = self.sessions.remove(&id) else { return };
-        if self.on_group.get(&session.call.group.id) == Some(&id) {
-            self.on_group.remove(&session.call.group.id);
+        let on_group = &mut self.on_group[session.call.service];
+        if on_group.get(&session.call.group.id) == Some(&id) {
+            on_group.remove(&session.call.group.id);
         }
         for constituent in session.call.group.temporary.iter().flat_map(|temporary| &temporary.constituents) {
             if let Some(calls) = self.on_constituent.get_mut(constituent) {
@@ -143,7 +149,9 @@ impl Open {
     /// Nothing is open.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
-        let calls = self.sessions.is_empty() && self.on_group.is_empty() && self.on_constituent.is_empty();
+        let calls = self.sessions.is_empty()
+            && self.on_group == PerService::default()
+            && self.on_constituent.is_empty();
         calls && self.setups.is_empty() && self.calling.is_empty() && self.relays.is_empty()
     }
 
@@ -308,13 +316,14 @@ pub fn wake(view: &mut View<'_>, open: &mut Open, wake: Wake) -> Outcome<Over> {
     out
 }
 
-/// A user is affiliated to a group with one more client: the running call of the group, or of the temporary group it is
-/// part of, invites the user (TS 24.379 10.1.1.4.6).
+/// A user is affiliated to a group for a service with one more client: the running call of the group, or of the temporary
+/// group it is part of, invites the user (TS 24.379 10.1.1.4.6).
 pub fn affiliated(
     view: &mut View<'_>,
     open: &mut Open,
     user: &UserId,
     client: &ClientId,
+    service: Service,
     group: &GroupId,
 ) -> Outcome<Over> {
     let _ = client;
@@ -322,27 +331,28 @@ pub fn affiliated(
     // A constituent that is regrouped has its calls on the temporary group.
     let mark = view.model.regrouped(Side::Mc, group.as_str());
     let group = mark.map_or(group, |mark| &mark.temporary);
-    let Some(session) = open.call_on(view.model, group) else { return out };
+    let Some(session) = open.call_on(view.model, service, group) else { return out };
     let id = session.call.id;
     joining::late(view, session, user, &mut out);
     open.settle(view.model, id, &mut out);
     out
 }
 
-/// An affiliation of a user's client to a group ended: the call of the group removes this client
+/// An affiliation of a user's client to a group ended for a service: its call on the group removes this client
 /// (TS 24.379 10.1.1.4.4.3). A call whose group was torn down keeps its participants.
 pub fn deaffiliated(
     view: &mut View<'_>,
     open: &mut Open,
     user: &UserId,
     client: &ClientId,
+    service: Service,
     group: &GroupId,
 ) -> Outcome<Over> {
     let mut out = Outcome::default();
     // A call of the constituent itself may have begun before it was regrouped.
     let mark = view.model.regrouped(Side::Mc, group.as_str());
     for group in std::iter::once(group).chain(mark.map(|mark| &mark.temporary)) {
-        let Some(session) = open.call_on(view.model, group) else { continue };
+        let Some(session) = open.call_on(view.model, service, group) else { continue };
         let id = session.call.id;
         leaving::deaffiliated(view, session, user, client, &mut out);
         open.settle(view.model, id, &mut out);

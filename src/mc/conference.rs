@@ -23,7 +23,7 @@ pub enum Which {
     Call(CallRef),
 }
 
-/// Whether `subscriber` may watch the roster; which call is watched.
+/// Whether `subscriber` may watch the roster; what is watched.
 ///
 /// # Errors
 /// 137: no such session, or not the group of the session. 138: not a participant, or the group does not allow it.
@@ -33,7 +33,7 @@ pub fn subscribe(
     subscriber: &UserId,
     target: Which,
     info: Option<&McInfo>,
-) -> Result<CallRef, Refusal> {
+) -> Result<Watched, Refusal> {
     let (id, takes_part) = match target {
         // 10.1.3.3: the session is the subscriber's own.
         Which::Participation(id) => {
@@ -60,7 +60,7 @@ pub fn subscribe(
     if call.broadcast {
         return Err(Refusal::Broadcast);
     }
-    Ok(id)
+    Ok(Watched::Conference { call: id, service: call.service })
 }
 
 /// The call at the other end of a session and its leg towards us, if its controlling function is in this process.
@@ -121,12 +121,16 @@ mod tests {
         McInfo { request_uri: Some(group_id(group).to_string()), ..McInfo::default() }
     }
 
+    fn watched(call: CallRef) -> Watched {
+        Watched::Conference { call, service: Service::Mcptt }
+    }
+
     fn subscribe(
         board: &mut Switchboard,
         user: &str,
         target: Which,
         group: &str,
-    ) -> Result<CallRef, Refusal> {
+    ) -> Result<Watched, Refusal> {
         super::subscribe(&board.world.view(), &user_id(user), target, Some(&asks_for(group)))
     }
 
@@ -135,12 +139,12 @@ mod tests {
         let (mut board, call) = running(|_| ());
         for user in ["alice", "bob"] {
             let target = session_of(&board, user);
-            assert_eq!(subscribe(&mut board, user, target, "fire"), Ok(call));
+            assert_eq!(subscribe(&mut board, user, target, "fire"), Ok(watched(call)));
         }
-        assert_eq!(subscribe(&mut board, "alice", Which::Call(call), "fire"), Ok(call));
+        assert_eq!(subscribe(&mut board, "alice", Which::Call(call), "fire"), Ok(watched(call)));
         let target = session_of(&board, "alice");
         let without_body = super::subscribe(&board.world.view(), &user_id("alice"), target, None);
-        assert_eq!(without_body, Ok(call));
+        assert_eq!(without_body, Ok(watched(call)));
     }
 
     // TS 24.379 10.1.3.3, 10.1.3.4.1.
@@ -171,7 +175,7 @@ mod tests {
         let target = session_of(&board, "bob");
         assert_eq!(subscribe(&mut board, "bob", target, "fire"), Err(Refusal::NoConferenceState));
         let target = session_of(&board, "alice");
-        assert_eq!(subscribe(&mut board, "alice", target, "fire"), Ok(call));
+        assert_eq!(subscribe(&mut board, "alice", target, "fire"), Ok(watched(call)));
     }
 
     #[test]
@@ -191,7 +195,7 @@ mod tests {
         board.accept("bob");
         board.tear_down();
         let (target, call) = (session_of(&board, "bob"), board.the_call().id);
-        assert_eq!(subscribe(&mut board, "bob", target, "joint"), Ok(call));
+        assert_eq!(subscribe(&mut board, "bob", target, "joint"), Ok(watched(call)));
     }
 
     #[test]

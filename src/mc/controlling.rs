@@ -69,7 +69,7 @@ pub(super) fn incoming(
     let document = admitted(view, document, &group, &request)?;
     regrouped::refuse_or_redirect(view, open, &group)?;
     session_type_fits(document, request.invitation.info.session_type.as_deref())?;
-    if let Some(session) = open.call_on(view.model, &group) {
+    if let Some(session) = open.call_on(view.model, request.invitation.service, &group) {
         return joining::join(view, session, request);
     }
     begin(view, open, document, request)
@@ -125,14 +125,15 @@ fn session_type_fits(document: &GroupDocument, session_type: Option<&str>) -> Re
     }
 }
 
-/// TS 24.379 6.3.6: the caller's client is affiliated; where the client is not named, any client of the user.
+/// TS 24.379 6.3.6: the caller's client is affiliated for the service; where the client is not named, any client of the user.
 pub(super) fn affiliated(
     model: &Model,
+    service: Service,
     user: &UserId,
     client: Option<&ClientId>,
     group: &GroupId,
 ) -> Result<(), Refusal> {
-    let clients = groups::affiliated_to(model, user, group);
+    let clients = groups::affiliated_to(model, service, user, group);
     let is = match client {
         Some(client) => clients.contains(client),
         None => !clients.is_empty(),
@@ -165,11 +166,11 @@ fn begin(
     };
     upgrading::claim(view.policy, invitation.resource_priority.as_deref(), priority)?;
     // Step 14 a.
-    affiliated(view.model, &user, client.as_ref(), group)?;
+    affiliated(view.model, invitation.service, &user, client.as_ref(), group)?;
     // Step 14 g i.
     let members = groups::members_of(view.model, group);
     let asked = if document.prearranged {
-        let affiliated = groups::affiliated_members(view.model, group);
+        let affiliated = groups::affiliated_members(view.model, invitation.service, group);
         enough(document, &members, &affiliated)?;
         affiliated
     } else {
@@ -355,6 +356,35 @@ mod tests {
                 format!("call {id} on sip:fire@one.example ended: too few participants"),
             ]
         );
+    }
+
+    // TS 23.280 5.2.5.
+    #[test]
+    fn an_affiliation_for_another_service_lets_nobody_in_and_each_service_has_a_call_of_its_own() {
+        let mut board = Switchboard::fire(|group| group.services.push(Service::McVideo));
+        let video =
+            |user: &str| Invitation { service: Service::McVideo, ..Switchboard::invitation(user, "fire") };
+        let (_, lines) = board.call_with("alice", video("alice"));
+        assert_eq!(lines, ["alice <- 403 120"], "affiliated for MCPTT only");
+        let Change::Put(Fact::Affiliation(mut record)) = affiliation("dave", "d1", &["fire"]) else {
+            unreachable!()
+        };
+        record.groups.iter_mut().for_each(|entry| entry.service = Service::McVideo);
+        board.world.apply(&[Change::Put(Fact::Affiliation(record))]);
+        let (_, lines) = board.call("dave", "fire");
+        assert_eq!(lines, ["dave <- 403 120"], "affiliated for MCVideo only");
+        board.call("alice", "fire");
+        assert_eq!(board.accept("bob"), [""; 0]);
+        assert_eq!(board.accept("carol"), [""; 0]);
+        let (_, lines) = board.call_with("dave", video("dave"));
+        assert_eq!(lines, ["dave <- 200"], "no 123: not the call that runs");
+        assert_eq!(board.world.model.calls().count(), 2);
+        let fire = group_id("fire");
+        for (service, user) in [(Service::Mcptt, "alice"), (Service::McVideo, "dave")] {
+            let call = board.world.model.call_on(service, fire.as_str()).unwrap();
+            assert_eq!(call.initiator, user_id(user));
+        }
+        assert!(board.world.model.call_on(Service::McData, fire.as_str()).is_none());
     }
 
     // TS 24.379 10.1.1.4.1.1, 6.3.3.1.2.

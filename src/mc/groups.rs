@@ -55,43 +55,42 @@ fn torn_down(model: &Model, temporary: &GroupId, constituents: &[GroupId]) -> Ou
         }
     }
     // A group that is gone has no affiliations: those that named the temporary group itself end.
-    for (user, clients) in model.affiliated_users(temporary.as_str()) {
-        for client in clients {
-            let Some(record) = model.affiliations(user.as_str(), client.as_str()) else { continue };
-            let left: Vec<_> =
-                record.groups.iter().filter(|entry| entry.group != *temporary).cloned().collect();
-            changes.push(if left.is_empty() {
-                Change::Remove(FactKey::Affiliation(user.clone(), client.clone()))
-            } else {
-                Change::Put(Fact::Affiliation(ClientAffiliations { groups: left, ..record.clone() }))
-            });
+    let mut records = BTreeSet::new();
+    for service in Service::ALL {
+        for (user, clients) in model.affiliated_users(service, temporary.as_str()) {
+            records.extend(clients.iter().map(|client| (user, client)));
+            sends.push(Send::AffiliationStatus { user: user.clone(), service, p_id: None });
         }
-        sends.push(Send::AffiliationStatus { user: user.clone(), p_id: None });
     }
-    // Step 5. The call lives on from its own snapshot of the group until it ends by itself.
-    if let Some(call) = model.call_on(temporary.as_str())
-        && call.group.temporary.is_some()
-        && !call.orphaned
-    {
-        changes.push(Change::Put(Fact::Call(Call { orphaned: true, ..call.clone() })));
+    for (user, client) in records {
+        let Some(record) = model.affiliations(user.as_str(), client.as_str()) else { continue };
+        let left: Vec<_> = record.groups.iter().filter(|entry| entry.group != *temporary).cloned().collect();
+        changes.push(if left.is_empty() {
+            Change::Remove(FactKey::Affiliation(user.clone(), client.clone()))
+        } else {
+            Change::Put(Fact::Affiliation(ClientAffiliations { groups: left, ..record.clone() }))
+        });
+    }
+    // Step 5. The calls live on from their own snapshots of the group until they end by themselves.
+    for call in Service::ALL.into_iter().filter_map(|service| model.call_on(service, temporary.as_str())) {
+        if call.group.temporary.is_some() && !call.orphaned {
+            changes.push(Change::Put(Fact::Call(Call { orphaned: true, ..call.clone() })));
+        }
     }
     Outcome::end(changes, sends)
 }
 
-/// Clients by which a user is affiliated to a group (TS 24.379 6.3.6). To a temporary group: by an affiliation to it, or
-/// to one of its constituents of which the user is a member.
-pub fn affiliated_to(model: &Model, user: &UserId, group: &GroupId) -> BTreeSet<ClientId> {
-    let mut clients = affiliated_clients(model, user, group);
+/// Clients by which a user is affiliated to a group for a service (TS 24.379 6.3.6). To a temporary group: by an
+/// affiliation to it, or to one of its constituents of which the user is a member.
+pub fn affiliated_to(model: &Model, service: Service, user: &UserId, group: &GroupId) -> BTreeSet<ClientId> {
+    let of = |group: &GroupId| model.affiliated_clients(service, group.as_str(), user.as_str());
+    let mut clients = of(group).cloned().unwrap_or_default();
     for constituent in constituents_of(model, group) {
         if is_listed(model, user, constituent) {
-            clients.extend(affiliated_clients(model, user, constituent));
+            clients.extend(of(constituent).into_iter().flatten().cloned());
         }
     }
     clients
-}
-
-fn affiliated_clients(model: &Model, user: &UserId, group: &GroupId) -> BTreeSet<ClientId> {
-    model.affiliated_clients(group.as_str(), user.as_str()).cloned().unwrap_or_default()
 }
 
 /// The members of a group; for a temporary group the members of its constituents in this system, each once, with the
@@ -128,11 +127,16 @@ pub fn is_member(model: &Model, user: &UserId, group: &GroupId) -> bool {
         || constituents_of(model, group).iter().any(|constituent| is_listed(model, user, constituent))
 }
 
-/// Members with an affiliation, each once, with the clients by which they are affiliated as [`affiliated_to`] counts.
-pub fn affiliated_members(model: &Model, group: &GroupId) -> BTreeMap<UserId, BTreeSet<ClientId>> {
+/// Members with an affiliation for a service, each once, with the clients by which they are affiliated as
+/// [`affiliated_to`] counts.
+pub fn affiliated_members(
+    model: &Model,
+    service: Service,
+    group: &GroupId,
+) -> BTreeMap<UserId, BTreeSet<ClientId>> {
     let mut members: BTreeMap<UserId, BTreeSet<ClientId>> = BTreeMap::new();
     let mut add = |list: &GroupId, affiliated: &GroupId| {
-        for (user, clients) in model.affiliated_users(affiliated.as_str()) {
+        for (user, clients) in model.affiliated_users(service, affiliated.as_str()) {
             if is_listed(model, user, list) {
                 members.entry(user.clone()).or_default().extend(clients.iter().cloned());
             }
@@ -266,14 +270,19 @@ mod tests {
             .sends
             .iter()
             .map(|send| match send {
-                Send::AffiliationStatus { user, p_id: None } => user.clone(),
+                Send::AffiliationStatus { user, service: Service::Mcptt, p_id: None } => user.clone(),
                 other => panic!("{other:?}"),
             })
             .collect();
         assert_eq!(told, [user_id("alice"), user_id("bob")]);
         world.keep(&outcome);
-        assert_eq!(world.model.affiliated_count("sip:joint@one.example"), 0);
-        assert!(world.model.is_affiliated("sip:alice@one.example", "a1", "sip:fire@one.example"));
+        assert_eq!(world.model.affiliated_count(Service::Mcptt, "sip:joint@one.example"), 0);
+        assert!(world.model.is_affiliated(
+            Service::Mcptt,
+            "sip:alice@one.example",
+            "a1",
+            "sip:fire@one.example"
+        ));
         assert!(world.model.affiliations("sip:bob@one.example", "b1").is_none());
     }
 
@@ -285,11 +294,17 @@ mod tests {
         world.affiliate("bob", "b2", &["police"]);
         world.affiliate("bob", "b3", &["joint"]);
         assert_eq!(
-            affiliated_to(&world.model, &user_id("bob"), &group_id("joint")),
+            affiliated_to(&world.model, Service::Mcptt, &user_id("bob"), &group_id("joint")),
             clients(&["b1", "b2", "b3"])
         );
-        assert_eq!(affiliated_to(&world.model, &user_id("bob"), &group_id("fire")), clients(&["b1"]));
-        assert_eq!(affiliated_to(&world.model, &user_id("alice"), &group_id("joint")), clients(&[]));
+        assert_eq!(
+            affiliated_to(&world.model, Service::Mcptt, &user_id("bob"), &group_id("fire")),
+            clients(&["b1"])
+        );
+        assert_eq!(
+            affiliated_to(&world.model, Service::Mcptt, &user_id("alice"), &group_id("joint")),
+            clients(&[])
+        );
     }
 
     #[test]
@@ -297,9 +312,9 @@ mod tests {
         let mut world = world();
         world.run(|view| changed(view, formation()));
         world.affiliate("dave", "d1", &["fire"]);
-        assert!(affiliated_to(&world.model, &user_id("dave"), &group_id("joint")).is_empty());
-        assert!(affiliated_members(&world.model, &group_id("fire")).is_empty());
-        assert!(affiliated_members(&world.model, &group_id("joint")).is_empty());
+        assert!(affiliated_to(&world.model, Service::Mcptt, &user_id("dave"), &group_id("joint")).is_empty());
+        assert!(affiliated_members(&world.model, Service::Mcptt, &group_id("fire")).is_empty());
+        assert!(affiliated_members(&world.model, Service::Mcptt, &group_id("joint")).is_empty());
     }
 
     #[test]
@@ -310,7 +325,7 @@ mod tests {
         world.affiliate("bob", "b1", &["fire", "police"]);
         world.affiliate("bob", "b2", &["police"]);
         world.affiliate("carol", "c1", &["joint"]);
-        let members = affiliated_members(&world.model, &group_id("joint"));
+        let members = affiliated_members(&world.model, Service::Mcptt, &group_id("joint"));
         let expected = [("alice", &["a1"][..]), ("bob", &["b1", "b2"]), ("carol", &["c1"])];
         assert_eq!(members, expected.map(|(user, of)| (user_id(user), clients(of))).into());
     }
@@ -346,7 +361,7 @@ mod tests {
     fn an_unknown_group_has_no_members() {
         let world = world();
         assert!(members_of(&world.model, &group_id("none")).is_empty());
-        assert!(affiliated_members(&world.model, &group_id("none")).is_empty());
+        assert!(affiliated_members(&world.model, Service::Mcptt, &group_id("none")).is_empty());
         assert!(!is_member(&world.model, &user_id("alice"), &group_id("none")));
     }
 }

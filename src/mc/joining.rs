@@ -25,7 +25,13 @@ pub(super) fn join(
     request: Request,
 ) -> Result<(LegOwner, Outcome<Over>), Refusal> {
     priority_allowed(view, session, &request)?;
-    affiliated(view.model, &request.user, request.client.as_ref(), &session.call.group.id)?;
+    affiliated(
+        view.model,
+        session.call.service,
+        &request.user,
+        request.client.as_ref(),
+        &session.call.group.id,
+    )?;
     may_join(session, &request.user)?;
     enter(view, session, request)
 }
@@ -64,7 +70,13 @@ pub(super) fn rejoin(
         }
     } else {
         may_join(session, &request.user)?;
-        affiliated(view.model, &request.user, request.client.as_ref(), &session.call.group.id)?;
+        affiliated(
+            view.model,
+            session.call.service,
+            &request.user,
+            request.client.as_ref(),
+            &session.call.group.id,
+        )?;
     }
     enter(view, session, request)
 }
@@ -167,7 +179,7 @@ pub(super) fn late(view: &mut View<'_>, session: &mut Session, user: &UserId, ou
     {
         return;
     }
-    let clients = groups::affiliated_to(view.model, user, &session.call.group.id);
+    let clients = groups::affiliated_to(view.model, session.call.service, user, &session.call.group.id);
     if clients.is_empty() {
         return;
     }

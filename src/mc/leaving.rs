@@ -32,7 +32,7 @@ pub(super) fn deaffiliated(
     if session.orphaned(view.model) {
         return;
     }
-    let still = groups::affiliated_to(view.model, user, &session.call.group.id);
+    let still = groups::affiliated_to(view.model, session.call.service, user, &session.call.group.id);
     for leg in session.legs_of(user).to_vec() {
         if let Some(seat) = session.seats.get(&leg) {
             let stays = match &seat.client {
@@ -111,7 +111,7 @@ fn enough_affiliated(model: &Model, session: &Session) -> bool {
     let mut seen = BTreeSet::new();
     let lists = std::iter::once(group).chain(groups::constituents_of(model, group));
     for list in lists {
-        for (user, _) in model.affiliated_users(list.as_str()) {
+        for (user, _) in model.affiliated_users(session.call.service, list.as_str()) {
             if seen.len() as u64 >= u64::from(minimum) {
                 return true;
             }

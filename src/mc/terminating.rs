@@ -55,7 +55,7 @@ pub(super) fn incoming(
     let group = GroupId::new(named(&info.calling_group, "mcptt-calling-group-id")?);
     let profile = view.model.user(user.as_str()).map(|user| &user.profile).ok_or(Refusal::UnknownUser)?;
     // Only the clients that the user affiliated to the group; if we know of none, the controlling function knows better.
-    let clients = groups::affiliated_to(view.model, &user, &group).into_iter().collect();
+    let clients = groups::affiliated_to(view.model, invitation.service, &user, &group).into_iter().collect();
 
     let manual = profile.answer_mode == AnswerMode::Manual;
     let mode = if manual { "Manual" } else { "Auto" };

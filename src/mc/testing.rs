@@ -305,7 +305,8 @@ impl Switchboard {
     pub fn affiliate_to(&mut self, user: &str, client: &str, group: &str, all: &[&str]) -> Vec<String> {
         self.world.affiliate(user, client, all);
         let (user, client, group) = (user_id(user), ClientId::from(client), group_id(group));
-        let outcome = calls::affiliated(&mut self.world.view(), &mut self.open, &user, &client, &group);
+        let outcome =
+            calls::affiliated(&mut self.world.view(), &mut self.open, &user, &client, Service::Mcptt, &group);
         self.take(outcome);
         self.run()
     }
@@ -319,7 +320,14 @@ impl Switchboard {
             self.world.affiliate(user, client, kept);
         }
         let (user, client, group) = (user_id(user), ClientId::from(client), group_id(group));
-        let outcome = calls::deaffiliated(&mut self.world.view(), &mut self.open, &user, &client, &group);
+        let outcome = calls::deaffiliated(
+            &mut self.world.view(),
+            &mut self.open,
+            &user,
+            &client,
+            Service::Mcptt,
+            &group,
+        );
         self.take(outcome);
         self.run()
     }

@@ -398,6 +398,8 @@ pub enum Watched {
     Conference {
         /// The call.
         call: CallRef,
+        /// Service of the call, in whose names the roster is told.
+        service: Service,
     },
 }
 
@@ -411,6 +413,8 @@ pub struct Owed {
     pub to: UserId,
     /// Only these clients of the user; empty: all.
     pub clients: Vec<ClientId>,
+    /// The service whose clients these are, in whose names it is told.
+    pub service: Service,
     /// What it says.
     pub notice: Notice,
     /// When to give it up.

@@ -3,6 +3,7 @@
 use super::{GroupId, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -159,4 +160,39 @@ pub enum Service {
     McVideo,
     /// Mission Critical Data.
     McData,
+}
+
+impl Service {
+    /// All of them, in this order.
+    pub const ALL: [Self; 3] = [Self::Mcptt, Self::McVideo, Self::McData];
+}
+
+/// One value for each service. Affiliations and calls of one service do not concern the others (TS 23.280 5.2.5).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PerService<T> {
+    mcptt: T,
+    mcvideo: T,
+    mcdata: T,
+}
+
+impl<T> Index<Service> for PerService<T> {
+    type Output = T;
+
+    fn index(&self, service: Service) -> &T {
+        match service {
+            Service::Mcptt => &self.mcptt,
+            Service::McVideo => &self.mcvideo,
+            Service::McData => &self.mcdata,
+        }
+    }
+}
+
+impl<T> IndexMut<Service> for PerService<T> {
+    fn index_mut(&mut self, service: Service) -> &mut T {
+        match service {
+            Service::Mcptt => &mut self.mcptt,
+            Service::McVideo => &mut self.mcvideo,
+            Service::McData => &mut self.mcdata,
+        }
+    }
 }

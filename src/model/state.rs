@@ -15,9 +15,9 @@ pub struct Model {
     registered: HashMap<UserId, BTreeSet<PublicId>>,
     /// By user; the clients of a user, few, in order.
     affiliations: HashMap<UserId, Vec<ClientAffiliations>>,
-    affiliated: HashMap<GroupId, BTreeMap<UserId, BTreeSet<ClientId>>>,
+    affiliated: PerService<HashMap<GroupId, BTreeMap<UserId, BTreeSet<ClientId>>>>,
     calls: BTreeMap<CallRef, Call>,
-    call_of_group: HashMap<GroupId, CallRef>,
+    call_of_group: PerService<HashMap<GroupId, CallRef>>,
     participants: BTreeMap<CallRef, BTreeMap<LegId, Participant>>,
     participations: BTreeMap<ParticipationRef, Participation>,
     participations_of: HashMap<UserId, BTreeSet<ParticipationRef>>,
@@ -56,7 +56,7 @@ impl WatchKey {
     fn of(watched: &Watched) -> Self {
         match watched {
             Watched::Affiliations { user, .. } => Self::User(user.clone()),
-            Watched::Conference { call } => Self::Call(*call),
+            Watched::Conference { call, .. } => Self::Call(*call),
         }
     }
 }
@@ -109,7 +109,7 @@ impl Model {
             Fact::Affiliation(client) => {
                 for entry in &client.groups {
                     if entry.status == AffiliationStatus::Affiliated {
-                        self.affiliated
+                        self.affiliated[entry.service]
                             .entry(entry.group.clone())
                             .or_default()
                             .entry(client.user.clone())
@@ -133,7 +133,7 @@ impl Model {
             }
             Fact::Call(call) => {
                 if !call.orphaned {
-                    self.call_of_group.insert(call.group.id.clone(), call.id);
+                    self.call_of_group[call.service].insert(call.group.id.clone(), call.id);
                 }
                 self.calls.insert(call.id, call);
             }
@@ -234,7 +234,8 @@ impl Model {
             FactKey::Affiliation(user, client) => {
                 let Some(old) = of_client(&self.affiliations, user.as_str(), client.as_str()) else { return };
                 for entry in &old.groups {
-                    let Some(users) = self.affiliated.get_mut(&entry.group) else { continue };
+                    let affiliated = &mut self.affiliated[entry.service];
+                    let Some(users) = affiliated.get_mut(&entry.group) else { continue };
                     if let Some(clients) = users.get_mut(user) {
                         clients.remove(client);
                         if clients.is_empty() {
@@ -242,15 +243,15 @@ impl Model {
                         }
                     }
                     if users.is_empty() {
-                        self.affiliated.remove(&entry.group);
+                        affiliated.remove(&entry.group);
                     }
                 }
             }
             FactKey::Call(id) => {
                 if let Some(old) = self.calls.get(id)
-                    && self.call_of_group.get(&old.group.id) == Some(id)
+                    && self.call_of_group[old.service].get(&old.group.id) == Some(id)
                 {
-                    self.call_of_group.remove(&old.group.id);
+                    self.call_of_group[old.service].remove(&old.group.id);
                 }
             }
             FactKey::Participation(id) => {
@@ -353,27 +354,33 @@ impl Model {
         self.affiliations.get(user).into_iter().flatten()
     }
 
-    /// Whether this client of the user is affiliated to exactly this group (TS 24.379 6.3.6, 9.2.2.2.11).
-    pub fn is_affiliated(&self, user: &str, client: &str, group: &str) -> bool {
-        self.affiliated
-            .get(group)
-            .and_then(|users| users.get(user))
-            .is_some_and(|clients| clients.contains(client))
+    /// Whether this client of the user is affiliated to exactly this group for a service (TS 24.379 6.3.6, 9.2.2.2.11).
+    pub fn is_affiliated(&self, service: Service, user: &str, client: &str, group: &str) -> bool {
+        self.affiliated_clients(service, group, user).is_some_and(|clients| clients.contains(client))
     }
 
-    /// Users affiliated to a group with at least one client, in order of the user.
-    pub fn affiliated_users(&self, group: &str) -> impl Iterator<Item = (&UserId, &BTreeSet<ClientId>)> {
-        self.affiliated.get(group).into_iter().flatten()
+    /// Users affiliated to a group for a service with at least one client, in order of the user.
+    pub fn affiliated_users(
+        &self,
+        service: Service,
+        group: &str,
+    ) -> impl Iterator<Item = (&UserId, &BTreeSet<ClientId>)> {
+        self.affiliated[service].get(group).into_iter().flatten()
     }
 
-    /// Clients by which a user is affiliated to a group.
-    pub fn affiliated_clients(&self, group: &str, user: &str) -> Option<&BTreeSet<ClientId>> {
-        self.affiliated.get(group).and_then(|users| users.get(user))
+    /// Clients by which a user is affiliated to a group for a service.
+    pub fn affiliated_clients(
+        &self,
+        service: Service,
+        group: &str,
+        user: &str,
+    ) -> Option<&BTreeSet<ClientId>> {
+        self.affiliated[service].get(group).and_then(|users| users.get(user))
     }
 
-    /// How many users are affiliated to a group.
-    pub fn affiliated_count(&self, group: &str) -> usize {
-        self.affiliated.get(group).map_or(0, BTreeMap::len)
+    /// How many users are affiliated to a group for a service.
+    pub fn affiliated_count(&self, service: Service, group: &str) -> usize {
+        self.affiliated[service].get(group).map_or(0, BTreeMap::len)
     }
 
     /// A call.
@@ -381,10 +388,10 @@ impl Model {
         self.calls.get(&id)
     }
 
-    /// The call that runs on a group. A call on a temporary group that is gone is found by its identity only: a new group
+    /// The call of a service that runs on a group. A call on a temporary group that is gone is found by its identity only: a new group
     /// of the same identity may have a call of its own.
-    pub fn call_on(&self, group: &str) -> Option<&Call> {
-        self.call_of_group.get(group).and_then(|id| self.calls.get(id))
+    pub fn call_on(&self, service: Service, group: &str) -> Option<&Call> {
+        self.call_of_group[service].get(group).and_then(|id| self.calls.get(id))
     }
 
     /// All calls, in order of their identity.
@@ -503,9 +510,9 @@ mod tests {
             let mut model = Model::provisioned([], []);
             order.iter().for_each(|call| model.apply(&put(call)));
             let joint = group_id("joint");
-            assert_eq!(model.call_on(joint.as_str()).map(|call| call.id), Some(CallRef(2)));
+            assert_eq!(model.call_on(Service::Mcptt, joint.as_str()).map(|call| call.id), Some(CallRef(2)));
             model.apply(&Change::Remove(FactKey::Call(CallRef(2))));
-            assert_eq!(model.call_on(joint.as_str()), None);
+            assert_eq!(model.call_on(Service::Mcptt, joint.as_str()), None);
             assert_eq!(model.calls().count(), 1);
         }
     }
@@ -515,8 +522,8 @@ mod tests {
         let running = call(1, temporary_group("joint", &["fire", "police"]));
         let mut model = Model::provisioned([], []);
         model.apply(&Change::Put(Fact::Call(running.clone())));
-        assert!(model.call_on(group_id("joint").as_str()).is_some());
+        assert!(model.call_on(Service::Mcptt, group_id("joint").as_str()).is_some());
         model.apply(&Change::Put(Fact::Call(Call { orphaned: true, ..running })));
-        assert_eq!(model.call_on(group_id("joint").as_str()), None);
+        assert_eq!(model.call_on(Service::Mcptt, group_id("joint").as_str()), None);
     }
 }

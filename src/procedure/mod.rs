@@ -177,11 +177,13 @@ pub enum Send {
     /// A MESSAGE to a user. The fact [`Fact::Owed`] stands in the changes of the same outcome; the service sends it, and
     /// again after a restart, and removes it when it is answered or given up.
     Owed(OwedRef),
-    /// The affiliation status of a user changed: every watcher gets a NOTIFY (TS 24.379 9.2.2.2.5). `p_id`: of the
-    /// PUBLISH that caused it.
+    /// The affiliation status of a user changed for a service: every watcher of it gets a NOTIFY (TS 24.379 9.2.2.2.5).
+    /// `p_id`: of the PUBLISH that caused it.
     AffiliationStatus {
         /// The user.
         user: UserId,
+        /// The service.
+        service: Service,
         /// Echo of `p-id`.
         p_id: Option<String>,
     },
@@ -190,6 +192,8 @@ pub enum Send {
     AffiliationUpdate {
         /// The user.
         user: UserId,
+        /// The service.
+        service: Service,
         /// Groups that changed, with whether the user is affiliated to them now.
         groups: Vec<(GroupId, bool)>,
     },
@@ -199,6 +203,8 @@ pub enum Send {
         user: UserId,
         /// The client.
         client: ClientId,
+        /// The service of the affiliation.
+        service: Service,
         /// The group.
         group: GroupId,
     },
@@ -208,6 +214,8 @@ pub enum Send {
         user: UserId,
         /// The client.
         client: ClientId,
+        /// The service of the affiliation.
+        service: Service,
         /// The group.
         group: GroupId,
     },

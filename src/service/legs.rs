@@ -171,7 +171,8 @@ impl Legs {
 impl Service {
     /// A new INVITE: finds the function it is for (TS 24.379 6.3.1.1) and hands it over.
     pub(super) fn invited(&mut self, now: Time, session: SessionId, flow: Flow, request: &Request) {
-        match self.try_invited(now, session, flow, request) {
+        let mut service = McService::Mcptt;
+        match self.try_invited(now, session, flow, request, &mut service) {
             Ok(()) => {}
             Err(Unknown::Challenge(challenges)) => {
                 let reply = challenge(challenges);
@@ -190,7 +191,7 @@ impl Service {
                     );
                 }
                 let reply = match self.addressed_psi(request) {
-                    Some(psi) => self.render_refusal(&answer, &psi),
+                    Some(psi) => self.render_refusal(&answer, &psi, service),
                     None => self.render_answer(&answer),
                 };
                 self.agent.refuse(now, &mut self.ids, session, reply, &mut self.out);
@@ -209,12 +210,14 @@ impl Service {
             .cloned()
     }
 
+    /// Notes the service in whose names the answer speaks, once it is read.
     fn try_invited(
         &mut self,
         now: Time,
         session: SessionId,
         flow: Flow,
         request: &Request,
+        service: &mut McService,
     ) -> Result<(), Unknown> {
         let refuse = |refusal| Unknown::Refuse(refusal);
         if self.stopping {
@@ -237,6 +240,7 @@ impl Service {
             None => None,
         };
         let mut invitation = self.invitation(request, call).map_err(refuse)?;
+        *service = invitation.service;
         invitation.info = canonical(invitation.info);
         let role = match sender {
             Sender::User(user) if participating && !invitation.focus => {

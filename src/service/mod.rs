@@ -324,30 +324,34 @@ impl Service {
                 self.carry_out(now, outcome);
             }
             Send::Owed(owed) => self.deliver_owed(now, owed),
-            Send::AffiliationStatus { user, p_id } => self.notify_affiliations(now, &user, p_id.as_deref()),
-            Send::AffiliationUpdate { user, groups } => {
+            Send::AffiliationStatus { user, service, p_id } => {
+                self.notify_affiliations(now, &user, service, p_id.as_deref());
+            }
+            Send::AffiliationUpdate { user, service, groups } => {
                 // The GMS asks the model for affiliated members when it needs them: in one process nothing is sent.
                 for (group, affiliated) in groups {
                     let what = if affiliated { "affiliated" } else { "no longer affiliated" };
-                    tracing::info!(call_id = self.cause, user = %user, group = %group, "{what}");
+                    tracing::info!(call_id = self.cause, user = %user, group = %group, ?service, "{what}");
                 }
             }
-            Send::Affiliated { user, client, group } => {
+            Send::Affiliated { user, client, service, group } => {
                 let outcome = crate::mc::calls::affiliated(
                     &mut view!(self, now),
                     &mut self.open,
                     &user,
                     &client,
+                    service,
                     &group,
                 );
                 self.carry_out(now, outcome);
             }
-            Send::Deaffiliated { user, client, group } => {
+            Send::Deaffiliated { user, client, service, group } => {
                 let outcome = crate::mc::calls::deaffiliated(
                     &mut view!(self, now),
                     &mut self.open,
                     &user,
                     &client,
+                    service,
                     &group,
                 );
                 self.carry_out(now, outcome);

@@ -54,7 +54,7 @@ impl Service {
         }
         let mut delivery = Delivery::default();
         for way in self.ways_to(now, owed.to.as_str(), &owed.clients) {
-            let draft = self.render_notice(&owed.to, &way, &owed.notice);
+            let draft = self.render_notice(&owed, &way);
             match self.agent.request(now, &mut self.ids, &draft, way.path, &mut self.out) {
                 Ok(client) => {
                     self.owed_by_client.insert(client, id);

@@ -9,9 +9,6 @@ use crate::procedure::{Acceptance, AnswerModeHeader, Invitation, Progress, Refus
 use crate::sip::message::{Method, Request, Response, Uri};
 use crate::sip::wire::Name;
 
-/// All Mission Critical services, for searches by name.
-pub(super) const SERVICES: [McService; 3] = [McService::Mcptt, McService::McVideo, McService::McData];
-
 /// The parts of a body, with the info document already read.
 #[derive(Debug)]
 pub(super) struct Bodies {
@@ -56,7 +53,7 @@ impl Service {
 
     fn info_of(&self, parts: &[Part]) -> Result<Option<(McService, McInfo)>, Refusal> {
         for part in parts {
-            for service in SERVICES {
+            for service in McService::ALL {
                 if part.media_type.eq_ignore_ascii_case(names::of(service).info_type) {
                     let info =
                         McInfo::decode(&part.content, service, &self.setup.limits).map_err(unusable)?;
@@ -76,7 +73,7 @@ impl Service {
     ) -> Result<Option<McService>, Refusal> {
         let by_header = |name| {
             request.wire().headers(name).find_map(|value| {
-                SERVICES.into_iter().find(|service| {
+                McService::ALL.into_iter().find(|service| {
                     let icsi = names::of(*service).icsi.as_bytes();
                     value.get(..icsi.len()).is_some_and(|head| head.eq_ignore_ascii_case(icsi))
                 })

@@ -101,6 +101,7 @@ impl Walk {
             sender: user_id(self.pick(&USERS)),
             client: None,
             call_id: "c".to_owned(),
+            service: Service::Mcptt,
             info: McInfo::default(),
             operation: GmopOperation { kind, group_id: None, transaction_id, requestor: None, group: None },
             hash: self.rng.random_range(0..3),
@@ -267,7 +268,10 @@ fn facts(model: &Model) -> Vec<String> {
         all.extend(model.registrations_of(user_id(name).as_str()).map(|it| format!("{it:?}")));
     }
     for name in GROUPS.iter().chain(&TEMPORARY) {
-        all.push(format!("{name} {:?}", model.affiliated_users(group_id(name).as_str()).collect::<Vec<_>>()));
+        all.push(format!(
+            "{name} {:?}",
+            model.affiliated_users(Service::Mcptt, group_id(name).as_str()).collect::<Vec<_>>()
+        ));
     }
     all.extend(model.all_owed().map(|owed| format!("{owed:?}")));
     all.extend(model.operations().map(|operation| format!("{operation:?}")));

@@ -4,7 +4,7 @@ use super::Service;
 use super::reach::Way;
 use crate::documents::{Body, McInfo, SessionDescription, gmop, multipart, names};
 use crate::model::{
-    ClientId, GmsOperation, GroupDocument, GroupId, LegOwner, Notice, OperationResult, Psi,
+    ClientId, GmsOperation, GroupDocument, GroupId, LegOwner, Notice, OperationResult, Owed, Psi,
     Service as McService, Temporary, UserId,
 };
 use crate::procedure::{Acceptance, Answer, AnswerModeHeader, Invitation, Progress, Rejection, Warning};
@@ -62,8 +62,21 @@ impl Service {
         )
     }
 
-    /// A final answer.
+    /// A final answer to any request but INVITE, whose refusals say more: [`Self::render_refusal`].
     pub(super) fn render_answer(&self, answer: &Answer) -> Reply {
+        with_body(self.head_of(answer), answer.body.iter().cloned().collect())
+    }
+
+    /// The refusal of an INVITE by one of our functions: as [`Self::render_answer`], with the function's identity, and
+    /// with an info document in the names of the service that was asked for.
+    pub(super) fn render_refusal(&self, answer: &Answer, psi: &Psi, service: McService) -> Reply {
+        let mut reply = self.head_of(answer);
+        reply.headers.insert(0, (Name::PAssertedIdentity, format!("<{psi}>")));
+        let info = answer.info.iter().map(|info| info_body(info, service));
+        with_body(reply, info.chain(answer.body.clone()).collect())
+    }
+
+    fn head_of(&self, answer: &Answer) -> Reply {
         let mut reply = self.warned(Reply::new(answer.status), &answer.warnings);
         for group in &answer.contacts {
             reply = reply.header(Name::Contact, format!("<{group}>"));
@@ -86,18 +99,6 @@ impl Service {
         if answer.status == 415 {
             reply = reply.header(Name::Accept, ACCEPT);
         }
-        let mut parts = Vec::new();
-        if let Some(info) = &answer.info {
-            parts.push(info_body(info, McService::Mcptt));
-        }
-        parts.extend(answer.body.clone());
-        with_body(reply, parts)
-    }
-
-    /// The refusal of an INVITE by one of our functions: as [`Self::render_answer`], with the function's identity.
-    pub(super) fn render_refusal(&self, answer: &Answer, psi: &Psi) -> Reply {
-        let mut reply = self.render_answer(answer);
-        reply.headers.insert(0, (Name::PAssertedIdentity, format!("<{psi}>")));
         reply
     }
 
@@ -201,8 +202,9 @@ impl Service {
     }
 
     /// The MESSAGE that carries a notice of the GMS to one client.
-    pub(super) fn render_notice(&mut self, to: &UserId, way: &Way, notice: &Notice) -> Draft {
-        let service = McService::Mcptt;
+    pub(super) fn render_notice(&mut self, owed: &Owed, way: &Way) -> Draft {
+        let Owed { to, service, notice, .. } = owed;
+        let service = *service;
         let psi = self.setup.policy.functions.gms.first().unwrap_or(&self.setup.fallback_psi).clone();
         let (info, document) = match notice {
             Notice::Regrouped { temporary, constituents, transaction_id, requestor } => (

@@ -299,6 +299,7 @@ impl Service {
             }
         };
         let mut bodies = self.bodies(request).map_err(refuse)?;
+        let mc_service = self.service_of(request, &bodies).map_err(refuse)?.unwrap_or(McService::Mcptt);
         let Some((_, info)) = bodies.info.take() else {
             return Err(refuse(Refusal::Malformed { place: "mcptt-info missing".to_owned() }));
         };
@@ -336,6 +337,7 @@ impl Service {
                 client,
                 call_id: request.call_id().to_owned(),
                 info,
+                service: mc_service,
                 operation,
                 hash,
             };

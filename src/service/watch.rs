@@ -68,9 +68,9 @@ impl Service {
             None => return Err(refuse(Refusal::NoSuchCall)),
         };
         let info = bodies.info.map(|(_, info)| super::read::canonical(info));
-        let call =
+        let watched =
             conference::subscribe(&view!(self, now), &user.id, which, info.as_ref()).map_err(refuse)?;
-        self.accept_subscription(now, id, flow, request, user, Watched::Conference { call }, owner)
+        self.accept_subscription(now, id, flow, request, user, watched, owner)
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -95,7 +95,10 @@ impl Service {
         let expires = asked.unwrap_or(longest).min(longest);
         let id = SubscriptionRef(self.ids.number());
         let contact = match owner {
-            Some(owner) => self.contact(owner, flow.listener, McService::Mcptt, is_focus(owner, true)),
+            Some(owner) => {
+                let (Watched::Affiliations { service, .. } | Watched::Conference { service, .. }) = &watched;
+                self.contact(owner, flow.listener, *service, is_focus(owner, true))
+            }
             None => self.plain_contact(flow.listener),
         };
         let (agent, ids, out) = (&mut self.agent, &mut self.ids, &mut self.out);
@@ -137,10 +140,22 @@ impl Service {
         format!("<sip:{}{}>", self.advertised(listener), if tcp { ";transport=tcp" } else { "" })
     }
 
-    /// The affiliation status of a user changed.
-    pub(super) fn notify_affiliations(&mut self, now: Time, user: &UserId, p_id: Option<&str>) {
-        let watching: Vec<SubscriptionRef> =
-            self.model.watchers_of_user(user).map(|watcher| watcher.id).collect();
+    /// The affiliation status of a user changed for a service.
+    pub(super) fn notify_affiliations(
+        &mut self,
+        now: Time,
+        user: &UserId,
+        of: McService,
+        p_id: Option<&str>,
+    ) {
+        let concerned =
+            |watched: &Watched| matches!(watched, Watched::Affiliations { service, .. } if *service == of);
+        let watching: Vec<SubscriptionRef> = self
+            .model
+            .watchers_of_user(user)
+            .filter(|watcher| concerned(&watcher.watched))
+            .map(|watcher| watcher.id)
+            .collect();
         for id in watching {
             self.notify(now, id, p_id, None);
         }
@@ -188,8 +203,8 @@ impl Service {
                 };
                 (Vec::new(), Some(body))
             }
-            Watched::Conference { call } => {
-                let service = McService::Mcptt;
+            Watched::Conference { call, service } => {
+                let service = *service;
                 let psi = self.psi_of(LegOwner::Call(*call)).clone();
                 let headers = vec![
                     (Name::PAssertedIdentity, format!("<{psi}>")),

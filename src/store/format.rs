@@ -145,7 +145,7 @@ fn samples() -> Vec<Fact> {
     }
     let watched = [
         Watched::Affiliations { user: "sip:bob@one.example".into(), client: None, service: Service::McVideo },
-        Watched::Conference { call: CallRef(10) },
+        Watched::Conference { call: CallRef(10), service: Service::McVideo },
     ];
     for (number, watched) in watched.into_iter().enumerate() {
         facts.push(Fact::Subscription(Subscription {
@@ -179,6 +179,7 @@ fn samples() -> Vec<Fact> {
             id: OwedRef(40 + number as u64),
             to: "sip:bob@one.example".into(),
             clients: vec!["urn:uuid:2".into(); number],
+            service: Service::McData,
             notice,
             until: Time::from_millis(6),
         }));

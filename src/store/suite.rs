@@ -28,6 +28,7 @@ pub fn owed(id: u64, to: &str) -> Fact {
         id: OwedRef(id),
         to: UserId::from(to),
         clients: Vec::new(),
+        service: crate::model::Service::Mcptt,
         notice: Notice::TornDown {
             temporary: "sip:temporary@one.example".into(),
             constituents: vec!["sip:fire@one.example".into()],

@@ -103,6 +103,7 @@ fn fact(id: u64) -> Fact {
         id: OwedRef(id),
         to: "sip:alice@one.example".into(),
         clients: Vec::new(),
+        service: rollcall::model::Service::Mcptt,
         notice: Notice::TornDown {
             temporary: "sip:temporary@one.example".into(),
             constituents: Vec::new(),

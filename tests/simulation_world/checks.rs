@@ -4,7 +4,9 @@ use super::phone::{group_of, key};
 use crate::outside::message::{Message, parameter, uri_in};
 use crate::outside::{bodies, xml};
 use rollcall::config::Config;
-use rollcall::model::{Change, DialogFact, Fact, FactKey, GroupId, Leg, LegLink, Model, Side, UserId};
+use rollcall::model::{
+    Change, DialogFact, Fact, FactKey, GroupId, Leg, LegLink, Model, Service, Side, UserId,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What the checks remember.
@@ -301,10 +303,11 @@ fn told(model: &Model) -> BTreeSet<String> {
         all.extend(model.groups(side).map(|group| format!("{side:?} {group:?}")));
         all.extend(groups.iter().map(|group| format!("{side:?} {group} {:?}", model.regrouped(side, group))));
     }
-    for group in &groups {
-        let mut affiliated: Vec<_> = model.affiliated_users(group).collect();
+    for (group, service) in groups.iter().flat_map(|group| Service::ALL.map(|service| (group, service))) {
+        let mut affiliated: Vec<_> = model.affiliated_users(service, group).collect();
         affiliated.sort();
-        all.push(format!("{group} {affiliated:?}, call {:?}", model.call_on(group).map(|call| call.id)));
+        let call = model.call_on(service, group).map(|call| call.id);
+        all.push(format!("{service:?} {group} {affiliated:?}, call {call:?}"));
     }
     for user in &users {
         all.extend(model.affiliations_of(user).map(|record| format!("{record:?}")));

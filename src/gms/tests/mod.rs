@@ -50,6 +50,7 @@ fn ask(sender: &str, kind: OperationKind, transaction_id: Option<&str>) -> Ask {
         client: Some(ClientId::from("desk")),
         call_id: "request-1".to_owned(),
         info: McInfo::default(),
+        service: Service::Mcptt,
         operation: GmopOperation {
             kind,
             group_id: None,
@@ -170,7 +171,27 @@ fn a_member_affiliated_to_both_is_concerned_once_by_each_constituent() {
     world.affiliate("bob", "b1", &["joint", "fire"]);
     let own = [group_id("fire"), group_id("police")];
     let members = affiliated_members(&world.model, &group_id("joint"), &own);
-    assert_eq!(members.get(&user_id("bob")).map(|concern| &concern.constituents[..]), Some(&own[..]));
+    let bob = members.get(&(user_id("bob"), Service::Mcptt));
+    assert_eq!(bob.map(|concern| &concern.constituents[..]), Some(&own[..]));
+}
+
+// TS 23.280 5.2.5.
+#[test]
+fn a_member_is_concerned_for_each_service_in_which_he_is_affiliated() {
+    let mut world = formed_world();
+    let Change::Put(Fact::Affiliation(mut record)) = affiliation("bob", "b1", &["fire", "police"]) else {
+        unreachable!()
+    };
+    record.groups[1].service = Service::McData;
+    world.apply(&[Change::Put(Fact::Affiliation(record))]);
+    let own = [group_id("fire"), group_id("police")];
+    let members = affiliated_members(&world.model, &group_id("joint"), &own);
+    let concern =
+        |group: &str| Concern { clients: [ClientId::from("b1")].into(), constituents: vec![group_id(group)] };
+    let of = |service: Service| members.get(&(user_id("bob"), service));
+    assert_eq!(of(Service::Mcptt), Some(&concern("fire")));
+    assert_eq!(of(Service::McData), Some(&concern("police")));
+    assert_eq!(of(Service::McVideo), None);
 }
 
 #[test]
@@ -181,5 +202,5 @@ fn a_member_affiliated_to_the_temporary_group_only_is_concerned_by_his_constitue
     let own = [group_id("fire"), group_id("police")];
     let members = affiliated_members(&world.model, &group_id("joint"), &own);
     let concern = Concern { clients: [ClientId::from("b1")].into(), constituents: own.to_vec() };
-    assert_eq!(members, [(user_id("bob"), concern)].into());
+    assert_eq!(members, [((user_id("bob"), Service::Mcptt), concern)].into());
 }

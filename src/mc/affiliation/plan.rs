@@ -65,21 +65,22 @@ impl<'a> Plan<'a> {
             .collect()
     }
 
-    /// As [`Self::finish`], and the watchers of the user are told if anything changed.
+    /// As [`Self::finish`], and the watchers of the user are told of each service in which something changed.
     pub fn finish_and_tell(self, outcome: &mut Outcome<Over>) {
-        let user = self.user.clone();
-        let (changed, at) = (outcome.changes.len(), outcome.sends.len());
-        self.finish(outcome);
-        if outcome.changes.len() > changed {
-            outcome.sends.insert(at, Send::AffiliationStatus { user, p_id: None });
+        for service in Service::ALL {
+            if self.sets.iter().any(|(client, set)| of(service, self.before(client)).ne(of(service, set))) {
+                let user = self.user.clone();
+                outcome.sends.push(Send::AffiliationStatus { user, service, p_id: None });
+            }
         }
+        self.finish(outcome);
     }
 
     /// Adds the facts that change; then, in this order, the status update for the GMS (TS 23.280 10.8.3.1 step 5b,
     /// 10.8.4.2 step 4b) and the words for calls, of the group or of the temporary group it is part of: first what ended,
     /// then what is new.
     pub fn finish(self, outcome: &mut Outcome<Over>) {
-        let mut touched = BTreeSet::new();
+        let mut touched: PerService<BTreeSet<GroupId>> = PerService::default();
         let (mut ended, mut begun) = (Vec::new(), Vec::new());
         for (client, set) in &self.sets {
             let before = self.before(client);
@@ -87,26 +88,32 @@ impl<'a> Plan<'a> {
                 continue;
             }
             outcome.changes.push(self.change(client, set));
-            let (had, has) = (affiliated(before), affiliated(set));
-            for group in had.difference(&has).map(|group| (*group).clone()) {
-                touched.insert(group.clone());
-                ended.push(Send::Deaffiliated { user: self.user.clone(), client: client.clone(), group });
-            }
-            for group in has.difference(&had).map(|group| (*group).clone()) {
-                touched.insert(group.clone());
-                begun.push(Send::Affiliated { user: self.user.clone(), client: client.clone(), group });
+            for service in Service::ALL {
+                let (had, has) = (affiliated(service, before), affiliated(service, set));
+                for group in had.difference(&has).map(|group| (*group).clone()) {
+                    touched[service].insert(group.clone());
+                    let (user, client) = (self.user.clone(), client.clone());
+                    ended.push(Send::Deaffiliated { user, client, service, group });
+                }
+                for group in has.difference(&had).map(|group| (*group).clone()) {
+                    touched[service].insert(group.clone());
+                    let (user, client) = (self.user.clone(), client.clone());
+                    begun.push(Send::Affiliated { user, client, service, group });
+                }
             }
         }
-        let groups: Vec<_> = touched
-            .into_iter()
-            .filter_map(|group| {
-                let before = self.model.affiliated_clients(group.as_str(), self.user.as_str()).is_some();
-                let after = self.is_affiliated(&group);
-                (before != after).then_some((group, after))
-            })
-            .collect();
-        if !groups.is_empty() {
-            outcome.sends.push(Send::AffiliationUpdate { user: self.user.clone(), groups });
+        for service in Service::ALL {
+            let groups: Vec<_> = std::mem::take(&mut touched[service])
+                .into_iter()
+                .filter_map(|group| {
+                    let clients = self.model.affiliated_clients(service, group.as_str(), self.user.as_str());
+                    let after = self.is_affiliated(service, &group);
+                    (clients.is_some() != after).then_some((group, after))
+                })
+                .collect();
+            if !groups.is_empty() {
+                outcome.sends.push(Send::AffiliationUpdate { user: self.user.clone(), service, groups });
+            }
         }
         outcome.sends.extend(ended);
         outcome.sends.extend(begun);
@@ -125,17 +132,22 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Whether any client of the user is to be affiliated to a group.
-    fn is_affiliated(&self, group: &GroupId) -> bool {
-        let unchanged = self.model.affiliated_clients(group.as_str(), self.user.as_str());
+    /// Whether any client of the user is to be affiliated to a group for a service.
+    fn is_affiliated(&self, service: Service, group: &GroupId) -> bool {
+        let unchanged = self.model.affiliated_clients(service, group.as_str(), self.user.as_str());
         unchanged.into_iter().flatten().any(|client| !self.sets.contains_key(client))
-            || self.sets.values().any(|set| affiliated(set).contains(group))
+            || self.sets.values().any(|set| affiliated(service, set).contains(group))
     }
 }
 
-/// The groups of a set that are in force.
-fn affiliated(set: &[GroupAffiliation]) -> BTreeSet<&GroupId> {
-    set.iter()
+/// The entries of one service.
+fn of(service: Service, set: &[GroupAffiliation]) -> impl Iterator<Item = &GroupAffiliation> {
+    set.iter().filter(move |entry| entry.service == service)
+}
+
+/// The groups of a set that are in force for a service.
+fn affiliated(service: Service, set: &[GroupAffiliation]) -> BTreeSet<&GroupId> {
+    of(service, set)
         .filter(|entry| entry.status == AffiliationStatus::Affiliated)
         .map(|entry| &entry.group)
         .collect()

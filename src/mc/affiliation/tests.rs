@@ -82,8 +82,8 @@ fn order(outcome: &Outcome<Over>) -> Vec<String> {
         groups.iter().map(|(group, in_it)| format!(" {group}={in_it}")).collect::<String>()
     };
     let word = |send: &Send| match send {
-        Send::AffiliationStatus { user, p_id } => format!("status {user} {p_id:?}"),
-        Send::AffiliationUpdate { user, groups } => format!("update {user}{}", flag(groups)),
+        Send::AffiliationStatus { user, p_id, .. } => format!("status {user} {p_id:?}"),
+        Send::AffiliationUpdate { user, groups, .. } => format!("update {user}{}", flag(groups)),
         Send::Affiliated { client, group, .. } => format!("affiliated {client} {group}"),
         Send::Deaffiliated { client, group, .. } => format!("deaffiliated {client} {group}"),
         Send::Answer { .. } => "answer".to_owned(),

@@ -388,7 +388,7 @@ fn the_first_binding_of_a_client_affiliates_it_to_the_groups_of_the_profile() {
     let told = vec![(group_id("fire"), true), (group_id("sea"), true)];
     match &outcome.sends[1..] {
         [
-            Send::AffiliationStatus { user, p_id: None },
+            Send::AffiliationStatus { user, service: Service::Mcptt, p_id: None },
             Send::AffiliationUpdate { groups, .. },
             Send::Affiliated { .. },
             Send::Affiliated { .. },

@@ -89,6 +89,7 @@ fn a_release_that_was_not_answered_is_repeated_after_a_restart() {
         let word = Send::Deaffiliated {
             user: user_id(name),
             client: format!("{name}-phone").as_str().into(),
+            service: crate::model::Service::Mcptt,
             group: group_id("fire"),
         };
         world.service.send(world.now, word);
