@@ -11,6 +11,10 @@ use crate::model::{GroupDocument, GroupId};
 #[cfg(test)]
 mod tests;
 
+mod reason;
+
+pub use reason::{Reason, ReasonCode};
+
 const DOCUMENT: &str = "GMOP";
 
 /// The extension namespace.
@@ -36,8 +40,11 @@ pub struct Operation {
     pub transaction_id: Option<String>,
     /// Attribute `requestor`.
     pub requestor: Option<String>,
-    /// The group inside, as far as an operation uses it.
+    /// The group inside, as far as an operation about a temporary group to be uses it. Operations that carry a whole
+    /// document ([`OperationKind::carries_document`]) have it in [`Self::document`].
     pub group: Option<GroupProposal>,
+    /// The group document inside, with its member list if it has one. `temporary.requestor` is empty.
+    pub document: Option<Box<GroupDocument>>,
 }
 
 /// Operations, by local name in either namespace.
@@ -83,12 +90,31 @@ pub struct Response {
     pub group_id: String,
     /// `transaction-id`.
     pub transaction_id: String,
-    /// `gx:result` success, or failure with code and text.
-    pub result: Result<(), (String, String)>,
-    /// `gx:rejected-group`: id and code.
-    pub rejected: Vec<(GroupId, String)>,
-    /// The resulting document.
+    /// `gx:result` success, or failure with its reason.
+    pub result: Result<(), Reason>,
+    /// `gx:rejected-group`: constituents that caused a failure, each with its reason.
+    pub rejected: Vec<(GroupId, ReasonCode)>,
+    /// The resulting document, with its member list if it has one.
     pub document: Option<GroupDocument>,
+}
+
+impl Response {
+    /// The answer that the operation succeeded.
+    pub fn success(operation: &OperationKind, group_id: &str, transaction_id: &str) -> Self {
+        Self {
+            operation: operation.name().to_owned(),
+            group_id: group_id.to_owned(),
+            transaction_id: transaction_id.to_owned(),
+            result: Ok(()),
+            rejected: Vec::new(),
+            document: None,
+        }
+    }
+
+    /// The answer that it failed.
+    pub fn failure(operation: &OperationKind, group_id: &str, transaction_id: &str, reason: Reason) -> Self {
+        Self { result: Err(reason), ..Self::success(operation, group_id, transaction_id) }
+    }
 }
 
 impl Gmop {
@@ -130,7 +156,9 @@ impl Gmop {
                 let given: Vec<_> =
                     attributes.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
                 out.element(operation.kind.qualified(), &given, |out| {
-                    if let Some(group) = &operation.group {
+                    if let Some(document) = &operation.document {
+                        write_document(out, document);
+                    } else if let Some(group) = &operation.group {
                         group.write(out);
                     }
                 });
@@ -190,6 +218,11 @@ impl OperationKind {
         self.qualified().1
     }
 
+    /// Whether the group inside is a whole document, and not only what a temporary group is to be.
+    pub fn carries_document(&self) -> bool {
+        matches!(self, Self::GroupRegroupNotification | Self::GroupInformationProvision)
+    }
+
     fn qualified(&self) -> (&'static str, &str) {
         match self {
             Self::Unknown(name) => ("gx:", name),
@@ -235,14 +268,21 @@ fn operation(xml: &mut Xml<'_>, element: &Element<'_>) -> Result<Operation, Docu
         transaction_id: attribute("transaction-id"),
         requestor: attribute("requestor"),
         group: None,
+        document: None,
     };
     while let Some(element) = xml.child()? {
         if !element.is(Ns::ListService, "group") {
             xml.skip()?;
             continue;
         }
-        let group = GroupProposal::read(xml)?;
-        if operation.group.replace(group).is_some() {
+        let again = if operation.kind.carries_document() {
+            let (document, _) = read::group(xml)?;
+            operation.document.replace(Box::new(document)).is_some()
+        } else {
+            let group = GroupProposal::read(xml)?;
+            operation.group.replace(group).is_some()
+        };
+        if again {
             return Err(xml.fault_in("group", TWICE));
         }
     }
@@ -351,13 +391,13 @@ fn response(xml: &mut Xml<'_>, element: &Element<'_>) -> Result<Response, Docume
                     result.replace(success).is_some()
                 }
                 "reason" => {
-                    let code = xml.required(&element, "code")?.into_owned();
+                    let code = ReasonCode::of(&xml.required(&element, "code")?);
                     let text = xml.text()?.into_owned();
-                    reason.replace((code, text)).is_some()
+                    reason.replace(Reason { code, text }).is_some()
                 }
                 "rejected-group" => {
                     let id = GroupId::new(read::attribute_identity(xml, &element, "id")?);
-                    let code = xml.required(&element, "code")?.into_owned();
+                    let code = ReasonCode::of(&xml.required(&element, "code")?);
                     response.rejected.push((id, code));
                     xml.skip()?;
                     false
@@ -391,17 +431,22 @@ impl Response {
         out.element(("gx:", "response"), &attributes, |out| {
             match &self.result {
                 Ok(()) => out.leaf(("gx:", "result"), &[], "success"),
-                Err((code, text)) => {
+                Err(reason) => {
                     out.leaf(("gx:", "result"), &[], "failure");
-                    out.leaf(("gx:", "reason"), &[("code", code)], text);
+                    out.leaf(("gx:", "reason"), &[("code", reason.code.text())], &reason.text);
                 }
             }
             for (group, code) in &self.rejected {
-                out.empty(("gx:", "rejected-group"), &[("id", group.as_str()), ("code", code)]);
+                out.empty(("gx:", "rejected-group"), &[("id", group.as_str()), ("code", code.text())]);
             }
             if let Some(document) = &self.document {
-                write::group(out, "ls:", document, false, None);
+                write_document(out, document);
             }
         });
     }
+}
+
+/// A group document inside. A list without members is left out, as in a document that is not to show its members.
+fn write_document(out: &mut Out, document: &GroupDocument) {
+    write::group(out, "ls:", document, !document.members.is_empty(), None);
 }

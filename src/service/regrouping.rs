@@ -103,7 +103,14 @@ impl Walk {
             call_id: "c".to_owned(),
             service: Service::Mcptt,
             info: McInfo::default(),
-            operation: GmopOperation { kind, group_id: None, transaction_id, requestor: None, group: None },
+            operation: GmopOperation {
+                kind,
+                group_id: None,
+                transaction_id,
+                requestor: None,
+                group: None,
+                document: None,
+            },
             hash: self.rng.random_range(0..3),
         }
     }

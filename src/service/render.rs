@@ -333,6 +333,7 @@ fn teardown_notification(
             constituents: Some(constituents.iter().map(ToString::to_string).collect()),
             ..gmop::GroupProposal::default()
         }),
+        document: None,
     })
     .encode()
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::documents::testing::{breaks, children, fuzz, outline};
+use crate::documents::testing::{breaks, children, fuzz, outline, passes};
 
 const CREATION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <document xmlns="urn:3gpp:ns:mcpttGMOP:1.0">
@@ -101,6 +101,7 @@ fn creation() -> Operation {
             priority: Some(120),
             ..GroupProposal::default()
         }),
+        document: None,
     }
 }
 
@@ -109,11 +110,8 @@ fn rejection() -> Response {
         operation: "group-regroup-creation".to_owned(),
         group_id: "sip:tgi-81@primary.example".to_owned(),
         transaction_id: "t-1001".to_owned(),
-        result: Err((
-            "group-already-regrouped".to_owned(),
-            "a constituent group is part of another temporary group".to_owned(),
-        )),
-        rejected: vec![("sip:police-4@partner.example".into(), "group-already-regrouped".to_owned())],
+        result: Err(Reason::new(ReasonCode::GroupAlreadyRegrouped)),
+        rejected: vec![("sip:police-4@partner.example".into(), ReasonCode::GroupAlreadyRegrouped)],
         document: None,
     }
 }
@@ -178,10 +176,19 @@ fn the_empty_operation_of_the_standard_is_read() {
 #[test]
 fn responses_go_there_and_back() {
     assert_eq!(decode(REJECTED).unwrap(), Gmop::Response(Box::new(rejection())));
-    let document = crate::documents::group_document::decode(GROUP.as_bytes(), &Limits::default()).unwrap();
-    let document = GroupDocument { members: Default::default(), ..document };
-    let success = Response { result: Ok(()), rejected: vec![], document: Some(document), ..rejection() };
-    for response in [rejection(), success] {
+    let document = crate::documents::group_document::decode(ORDINARY.as_bytes(), &Limits::default()).unwrap();
+    let kind = OperationKind::GroupInformationRequest;
+    let success = Response {
+        document: Some(document),
+        ..Response::success(&kind, "sip:fire-1@primary.example", "q-9")
+    };
+    let refused = Reason::new(ReasonCode::PartnerNotPermitted);
+    let failure = Response::failure(&kind, "sip:fire-1@primary.example", "q-9", refused);
+    let strange = Response {
+        rejected: vec![("sip:a@b".into(), ReasonCode::Unknown("moon-phase".to_owned()))],
+        ..rejection()
+    };
+    for response in [rejection(), success, failure, strange] {
         let gmop = Gmop::Response(Box::new(response));
         assert_eq!(decode(&gmop.encode()).unwrap(), gmop);
     }
@@ -214,7 +221,51 @@ fn a_notification_holds_the_whole_document_without_members() {
     assert_eq!(inside[..3], ["display-name", "supported-services", "on-network-temporary"]);
     assert!(!inside.contains(&"list".to_owned()));
     let operation = read(&xml);
-    assert_eq!(operation.group.unwrap().constituents.unwrap(), ["sip:fire-1@primary.example"]);
+    assert_eq!(operation.group, None);
+    let read = operation.document.unwrap();
+    assert_eq!(read.temporary.as_ref().unwrap().constituents, ["sip:fire-1@primary.example".into()]);
+    assert_eq!(*read, GroupDocument { members: Default::default(), ..document });
+}
+
+/// A group of two members, as a primary system provides it.
+const ORDINARY: &str = "<group xmlns='urn:oma:xml:poc:list-service' xmlns:g='urn:3gpp:ns:mcpttGroupInfo:1.0'>\
+    <list-service uri='sip:fire-1@primary.example'><display-name>Fire</display-name>\
+    <list><entry uri='sip:bob@primary.example'/><entry uri='sip:dan@partner.example'/></list>\
+    <g:on-network-group-priority>60</g:on-network-group-priority></list-service></group>";
+
+#[test]
+fn a_provided_group_keeps_its_members() {
+    let document = crate::documents::group_document::decode(ORDINARY.as_bytes(), &Limits::default()).unwrap();
+    let provision = Operation {
+        kind: OperationKind::GroupInformationProvision,
+        group_id: some("sip:fire-1@primary.example"),
+        transaction_id: some("p-1"),
+        requestor: None,
+        group: None,
+        document: Some(Box::new(document.clone())),
+    };
+    assert_eq!(read(&Gmop::Request(provision.clone()).encode()), provision);
+    let none = Operation { document: None, ..provision.clone() };
+    assert_eq!(read(&Gmop::Request(none.clone()).encode()), none);
+    let hidden = Box::new(GroupDocument { members: Default::default(), ..document });
+    let xml = Gmop::Request(Operation { document: Some(hidden), ..provision }).encode();
+    let path = ["document", "request", "group-information-provision", "group", "list-service"];
+    assert!(!children(&xml, &path).contains(&"list".to_owned()));
+    let broken = requested(&format!(
+        "<gx:group-information-provision>{ORDINARY}{ORDINARY}</gx:group-information-provision>"
+    ));
+    assert!(breaks(decode(&broken), "element that occurs twice"));
+    let unnamed = ORDINARY.replace("sip:fire-1@primary.example", "");
+    let unnamed = requested(&format!("<group-regroup-notification>{unnamed}</group-regroup-notification>"));
+    assert!(breaks(decode(&unnamed), "not a URI"));
+}
+
+#[test]
+fn the_limit_on_elements_counts_the_group_inside() {
+    let limits = |xml_elements| Limits { xml_elements, ..Limits::default() };
+    let elements = outline(CREATION).len();
+    assert!(Gmop::decode(CREATION.as_bytes(), &limits(elements)).is_ok());
+    assert!(passes(Gmop::decode(CREATION.as_bytes(), &limits(elements - 1)), "elements", elements - 1));
 }
 
 #[test]
@@ -298,13 +349,20 @@ fn what_breaks_the_profile_is_refused() {
 
 #[test]
 fn mutations_never_panic_and_what_is_read_can_be_written() {
-    let seeds = [CREATION, TEARDOWN, NOTIFIED, REJECTED];
+    let provided = requested(&format!(
+        "<gx:group-information-provision group-id='sip:fire-1@primary.example'>{ORDINARY}</gx:group-information-provision>"
+    ));
+    let seeds = [CREATION, TEARDOWN, NOTIFIED, REJECTED, &provided];
     let seeds: Vec<&[u8]> = seeds.iter().map(|seed| seed.as_bytes()).collect();
     let mut read = 0;
     fuzz(7, 20_000, &seeds, |text| {
         if let Ok(gmop) = Gmop::decode(text, &Limits::default()) {
             read += 1;
-            assert_eq!(decode(&gmop.encode()).unwrap(), gmop);
+            // The members of a temporary group are those of its constituents: a list is not written.
+            if !matches!(&gmop, Gmop::Request(Operation { document: Some(group), .. }) if group.temporary.is_some())
+            {
+                assert_eq!(decode(&gmop.encode()).unwrap(), gmop);
+            }
         }
     });
     assert!(read > 1_000, "the mutations must not all be refused: {read}");

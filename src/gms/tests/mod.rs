@@ -57,6 +57,7 @@ fn ask(sender: &str, kind: OperationKind, transaction_id: Option<&str>) -> Ask {
             transaction_id: transaction_id.map(str::to_owned),
             requestor: None,
             group: None,
+            document: None,
         },
         hash: 1,
     }

@@ -31,6 +31,7 @@ fn gmop(transaction: &str) -> String {
             constituents: Some(["fire", "rescue"].map(|group| format!("sip:{group}@one.example")).to_vec()),
             ..GroupProposal::default()
         }),
+        document: None,
     })
     .encode()
 }
