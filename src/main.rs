@@ -146,7 +146,6 @@ fn reread(file: &Path, running: &Config, current: &Mutex<Config>, server: &Handl
         ("[sip]", read.sip == running.sip),
         ("[limits]", read.limits == running.limits),
         ("[[route]]", read.routes == running.routes),
-        ("[[partner]]", read.partners == running.partners),
         ("[[user]] and [[users]]", read.users == running.users),
         ("[[group]]", read.groups == running.groups),
     ] {
@@ -154,11 +153,11 @@ fn reread(file: &Path, running: &Config, current: &Mutex<Config>, server: &Handl
             tracing::warn!("{what} changed: takes effect at the next start");
         }
     }
-    let Config { functions, policy, peers, .. } = read;
-    let reloaded = Config { functions, policy, peers, ..running.clone() };
+    let Config { functions, policy, peers, partners, .. } = read;
+    let reloaded = Config { functions, policy, peers, partners, ..running.clone() };
     *current.lock().unwrap_or_else(PoisonError::into_inner) = reloaded.clone();
     server.order(Control::Apply(Box::new(move |node| node.reload(&reloaded))));
-    tracing::info!("configuration reloaded: [functions], [policy], [[peer]]");
+    tracing::info!("configuration reloaded: [functions], [policy], [[peer]], [[partner]]");
 }
 
 fn cores() -> usize {

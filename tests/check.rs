@@ -131,7 +131,7 @@ fn what_the_server_needs_must_be_there() {
         mistakes,
         [
             "f:1: functions.controlling: missing; expected: URI",
-            "f:1: functions.gms: missing; expected: URI",
+            "f:1: functions.gms: missing; expected: URI, or a `[[peer]]` with the role \"gms\" and its PSI",
             "f:1: functions.participating: missing; expected: URI",
             "f:1: media.address: missing; expected: IP address",
             "f:1: server.core: missing; expected the SIP URI of the core, or `registrar = true`",

@@ -102,8 +102,9 @@ impl Config {
         let mut names = Names::default();
         let server = Server::walk(&root);
         let domain = server.as_ref().map(|server| server.domain.as_str());
-        let functions = Functions::walk(&root, &mut names);
+        let (functions, line) = Functions::walk(&root, &mut names);
         let peers = Peer::walk_all(&root);
+        functions.check_gms(&root, line, &peers);
         let partners = Partner::walk_all(&root, domain);
         let routes = Route::walk_all(&root);
         let media = Media::walk(&root);

@@ -21,14 +21,14 @@ pub struct Functions {
 }
 
 impl Functions {
-    pub(super) fn walk(root: &Section<'_>, names: &mut Names) -> Self {
+    /// The functions, and the line of the section.
+    pub(super) fn walk(root: &Section<'_>, names: &mut Names) -> (Self, usize) {
         let functions = root.table(
             "functions",
             "Public service identities (PSI) of the functions of this server. The Request-URI of a request names one of \
              them; each PSI names one function (TS 24.379 4.2, 6.3.1).",
         );
-        let mut psis = |name, meaning| -> Vec<Psi> {
-            let found = psis(functions.key(name, meaning).at_least_one()).required().unwrap_or_default();
+        let mut taken = |name, found: Vec<(usize, Psi)>| -> Vec<Psi> {
             for (line, psi) in &found {
                 if let Err(taken) = names.take(psi.as_str().into(), *line) {
                     functions.mistake(
@@ -40,10 +40,22 @@ impl Functions {
             }
             found.into_iter().map(|(_, psi)| psi).collect()
         };
-        Self {
-            participating: psis("participating", "Participating function."),
-            controlling: psis("controlling", "Controlling function of groups."),
-            gms: psis("gms", "Group management server."),
+        let here =
+            |name, meaning| psis(functions.key(name, meaning).at_least_one()).required().unwrap_or_default();
+        let participating = taken("participating", here("participating", "Participating function."));
+        let controlling = taken("controlling", here("controlling", "Controlling function of groups."));
+        let gms = psis(functions.key("gms", "Group management server.").at_least_one());
+        let gms = gms.optional("it is elsewhere: a `[[peer]]` has the role `gms`");
+        let gms = taken("gms", gms.unwrap_or_default());
+        (Self { participating, controlling, gms }, functions.line())
+    }
+
+    /// A GMS must be somewhere.
+    pub(super) fn check_gms(&self, root: &Section<'_>, line: usize, peers: &[Peer]) {
+        let is_gms = |peer: &Peer| peer.roles.contains(&PeerRole::Gms) && !peer.psis.is_empty();
+        if self.gms.is_empty() && !peers.iter().any(is_gms) {
+            let expected = "missing; expected: URI, or a `[[peer]]` with the role \"gms\" and its PSI";
+            root.mistake(line, "functions.gms", expected);
         }
     }
 }
@@ -140,6 +152,8 @@ pub struct Partner {
     pub shares_members: bool,
     /// Its answer to calls on constituents of temporary groups, where it differs from the policy.
     pub regrouped_call: Option<RegroupedCall>,
+    /// Requests to its functions go through this proxy.
+    pub proxy: Option<String>,
 }
 
 /// What a partner system may do here.
@@ -190,6 +204,10 @@ impl Partner {
                 .key("regrouped_call", "As in `[policy]`, for calls from this system.")
                 .one_of(&REGROUPED_CALL)
                 .optional("as in `[policy]`");
+            let proxy = partner
+                .key("proxy", "Next hop of requests to its functions, such as its gateway server or a proxy between the two systems (TS 23.280 10.2.7.2 NOTE 1); its host may need a `[[route]]`.")
+                .text("SIP URI", |text| super::server::core(text).map(|core| core.uri))
+                .optional("none: the host of the PSI");
             let Some(domain) = domain else { continue };
             if own == Some(domain.as_str()) {
                 partner.mistake(
@@ -206,7 +224,7 @@ impl Partner {
                 );
             }
             let may = without_lines(may);
-            partners.push(Self { domain, addresses, functions, may, shares_members, regrouped_call });
+            partners.push(Self { domain, addresses, functions, may, shares_members, regrouped_call, proxy });
         }
         partners
     }

@@ -176,7 +176,8 @@ fn listeners(server: &Section<'_>) -> Vec<Listener> {
     listeners
 }
 
-fn core(text: &str) -> Result<Core, String> {
+/// A URI for Route, with `lr`.
+pub(super) fn core(text: &str) -> Result<Core, String> {
     let (uri, parameters) = text.split_once(';').unwrap_or((text, ""));
     let plain = identity(uri)?;
     if !plain.starts_with("sip:") {

@@ -30,7 +30,7 @@ use crate::documents::McInfo;
 use crate::documents::pidf::Presence;
 use crate::env::Time;
 use crate::model::*;
-use crate::procedure::{Answer, Outcome, Over, Refusal, ReplyTo, Send, View, uri};
+use crate::procedure::{Answer, Heard, Outcome, Over, Refusal, ReplyTo, RequestEnd, Send, View, uri};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -168,6 +168,18 @@ pub fn expire(view: &View<'_>, user: &UserId, client: &ClientId) -> Outcome<Over
     let mut outcome = Outcome::default();
     plan.finish_and_tell(&mut outcome);
     outcome
+}
+
+/// A PUBLISH of ours to the server that owns a group, or to a GMS elsewhere, is over.
+pub fn request_ended(view: &mut View<'_>, request: &FunctionRequest, end: RequestEnd) -> Outcome<Over> {
+    let _ = (view, request, end);
+    Outcome::default()
+}
+
+/// What the server that owns a group says.
+pub fn heard(view: &mut View<'_>, watch: &Watch, heard: Heard) -> Outcome<Over> {
+    let _ = (view, watch, heard);
+    Outcome::default()
 }
 
 /// Whether an entry counts: affiliated, and its time not over.

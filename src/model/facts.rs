@@ -40,6 +40,10 @@ pub enum Fact {
     Owed(Owed),
     /// A finished operation, kept so that its repetition gets the same result.
     Operation(Operation),
+    /// A request of one of our functions to a function elsewhere that is not answered for good.
+    Request(FunctionRequest),
+    /// A subscription of one of our functions at a function elsewhere.
+    Watch(Watch),
 }
 
 /// Names a record.
@@ -67,6 +71,10 @@ pub enum FactKey {
     Owed(OwedRef),
     /// Of [`Fact::Operation`]: who asked, and the transaction-id of the request.
     Operation(UserId, String),
+    /// Of [`Fact::Request`].
+    Request(RequestRef),
+    /// Of [`Fact::Watch`].
+    Watch(WatchRef),
 }
 
 impl Fact {
@@ -86,6 +94,8 @@ impl Fact {
             Self::Operation(operation) => {
                 FactKey::Operation(operation.requestor.clone(), operation.transaction_id.clone())
             }
+            Self::Request(request) => FactKey::Request(request.id),
+            Self::Watch(watch) => FactKey::Watch(watch.id),
         }
     }
 }
@@ -369,7 +379,7 @@ pub struct Subscription {
     /// Its identity.
     pub id: SubscriptionRef,
     /// The subscriber.
-    pub subscriber: UserId,
+    pub subscriber: Subscriber,
     /// What is watched.
     pub watched: Watched,
     /// The dialog.
@@ -380,6 +390,24 @@ pub struct Subscription {
     pub expires: Time,
     /// A notification with the full state is owed: sent again after a restart.
     pub owed: bool,
+}
+
+/// Who subscribed here.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Subscriber {
+    /// A user of this system.
+    User(UserId),
+    /// A function elsewhere, known by its PSI.
+    Function(Psi),
+}
+
+impl std::fmt::Display for Subscriber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User(user) => user.fmt(f),
+            Self::Function(psi) => psi.fmt(f),
+        }
+    }
 }
 
 /// What a subscription watches.
@@ -488,4 +516,102 @@ pub struct Operation {
     pub request_hash: u64,
     /// When the record may go.
     pub forget: Time,
+}
+
+/// Which function of an MC system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FunctionKind {
+    /// Participating function: serves users.
+    Participating,
+    /// Controlling function: owns groups; non-controlling where another one controls the call.
+    Controlling,
+    /// Group management server.
+    Gms,
+}
+
+/// A request of one of our functions to a function elsewhere, outside any dialog. It is a fact until it is answered for
+/// good: after a restart it is sent again, so whoever receives it must bear a repetition.
+///
+/// Requests with the same receiver and the same [`Asked::subject`] go one after the other, in the order in which they
+/// were begun, so that a late repetition of an old one cannot undo a new one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionRequest {
+    /// Its identity.
+    pub id: RequestRef,
+    /// Our function.
+    pub from: FunctionKind,
+    /// The function that is asked.
+    pub to: Psi,
+    /// What for.
+    pub what: Asked,
+    /// When it was begun.
+    pub begun: Time,
+    /// After silence, 408, 480, 500, 503 or 504 it is sent again, with pauses that grow, until then. `None`: the first
+    /// transaction decides.
+    pub until: Option<Time>,
+}
+
+/// What one function asks of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asked {
+    /// PUBLISH: the clients by which a user is affiliated to a group. From the server that serves the user to the one
+    /// that owns the group (TS 24.379 9.2.2.2.6); from that one to a GMS elsewhere (TS 23.280 10.8.3.1 step 5b).
+    Affiliation {
+        /// The group.
+        group: GroupId,
+        /// The user.
+        user: UserId,
+        /// The service.
+        service: Service,
+        /// None: the user is not affiliated any more.
+        clients: Vec<ClientId>,
+        /// `p-id` of the document; the notification that follows repeats it.
+        p_id: String,
+    },
+}
+
+impl Asked {
+    /// What must stay in order: requests about the same subject are sent one at a time.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Affiliation { group, user, service, .. } => format!("{group} {user} {service:?}"),
+        }
+    }
+
+    /// What it is, for the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Affiliation { .. } => "affiliation",
+        }
+    }
+}
+
+/// A subscription of one of our functions at a function elsewhere (RFC 6665 4.1). While the fact stands the subscription
+/// is kept up: refreshed, and made anew after it was lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// Its identity.
+    pub id: WatchRef,
+    /// Our function.
+    pub from: FunctionKind,
+    /// The function that notifies.
+    pub at: Psi,
+    /// What is watched.
+    pub what: Watching,
+    /// The dialog, and when the subscription ends unless it is refreshed; `None` before the first notification.
+    pub dialog: Option<(DialogFact, Time)>,
+}
+
+/// What a [`Watch`] is about. There is at most one for each value.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Watching {
+    /// At the server that owns the group: by which clients a user that we serve is affiliated (TS 24.379 9.2.2.2.7).
+    GroupAffiliation {
+        /// The group.
+        group: GroupId,
+        /// The user.
+        user: UserId,
+        /// The service.
+        service: Service,
+    },
 }

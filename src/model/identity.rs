@@ -114,6 +114,14 @@ number! {
     SubscriptionRef
 }
 number! {
+    /// A request of one of our functions to a function elsewhere.
+    RequestRef
+}
+number! {
+    /// A subscription of one of our functions at a function elsewhere.
+    WatchRef
+}
+number! {
     /// A request this server still owes to somebody.
     OwedRef
 }

@@ -24,10 +24,13 @@ pub struct Model {
     legs: BTreeMap<LegId, Leg>,
     subscriptions: BTreeMap<SubscriptionRef, Subscription>,
     watchers: BTreeMap<WatchKey, BTreeSet<SubscriptionRef>>,
-    subscriptions_by: HashMap<UserId, BTreeSet<SubscriptionRef>>,
+    subscriptions_by: HashMap<Subscriber, BTreeSet<SubscriptionRef>>,
     owed: BTreeMap<OwedRef, Owed>,
     owed_to: HashMap<UserId, BTreeSet<OwedRef>>,
     operations: HashMap<(UserId, String), Operation>,
+    requests: BTreeMap<RequestRef, FunctionRequest>,
+    watches: BTreeMap<WatchRef, Watch>,
+    watch_of: HashMap<Watching, WatchRef>,
 }
 
 fn of_client<'a>(
@@ -166,6 +169,13 @@ impl Model {
                 let key = (operation.requestor.clone(), operation.transaction_id.clone());
                 self.operations.insert(key, operation);
             }
+            Fact::Request(request) => {
+                self.requests.insert(request.id, request);
+            }
+            Fact::Watch(watch) => {
+                self.watch_of.insert(watch.what.clone(), watch.id);
+                self.watches.insert(watch.id, watch);
+            }
         }
     }
 
@@ -214,6 +224,12 @@ impl Model {
             }
             FactKey::Operation(user, transaction) => {
                 self.operations.remove(&(user.clone(), transaction.clone()));
+            }
+            FactKey::Request(id) => {
+                self.requests.remove(id);
+            }
+            FactKey::Watch(id) => {
+                self.watches.remove(id);
             }
         }
     }
@@ -289,6 +305,13 @@ impl Model {
                     if ids.is_empty() {
                         self.owed_to.remove(&old.to);
                     }
+                }
+            }
+            FactKey::Watch(id) => {
+                if let Some(old) = self.watches.get(id)
+                    && self.watch_of.get(&old.what) == Some(id)
+                {
+                    self.watch_of.remove(&old.what);
                 }
             }
             _ => {}
@@ -458,9 +481,13 @@ impl Model {
         self.watchers.get(&key).into_iter().flatten().filter_map(|id| self.subscriptions.get(id))
     }
 
-    /// Subscriptions that a user holds.
-    pub fn subscriptions_by(&self, user: &str) -> impl Iterator<Item = &Subscription> {
-        self.subscriptions_by.get(user).into_iter().flatten().filter_map(|id| self.subscriptions.get(id))
+    /// Subscriptions that somebody holds.
+    pub fn subscriptions_by(&self, subscriber: &Subscriber) -> impl Iterator<Item = &Subscription> {
+        self.subscriptions_by
+            .get(subscriber)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.subscriptions.get(id))
     }
 
     /// Requests that are owed to a user.
@@ -468,9 +495,9 @@ impl Model {
         self.owed_to.get(user).into_iter().flatten().filter_map(|id| self.owed.get(id))
     }
 
-    /// How many requests are owed.
+    /// How many requests are owed, to users and to functions elsewhere.
     pub fn owed_count(&self) -> usize {
-        self.owed.len()
+        self.owed.len() + self.requests.len()
     }
 
     /// A request that is owed.
@@ -481,6 +508,31 @@ impl Model {
     /// All requests that are owed.
     pub fn all_owed(&self) -> impl Iterator<Item = &Owed> {
         self.owed.values()
+    }
+
+    /// A request to a function elsewhere that is not answered for good.
+    pub fn request(&self, id: RequestRef) -> Option<&FunctionRequest> {
+        self.requests.get(&id)
+    }
+
+    /// All requests to functions elsewhere that are not answered for good.
+    pub fn requests(&self) -> impl Iterator<Item = &FunctionRequest> {
+        self.requests.values()
+    }
+
+    /// A subscription of ours.
+    pub fn watch(&self, id: WatchRef) -> Option<&Watch> {
+        self.watches.get(&id)
+    }
+
+    /// The subscription of ours that is about this.
+    pub fn watch_of(&self, what: &Watching) -> Option<&Watch> {
+        self.watch_of.get(what).and_then(|id| self.watches.get(id))
+    }
+
+    /// All subscriptions of ours.
+    pub fn watches(&self) -> impl Iterator<Item = &Watch> {
+        self.watches.values()
     }
 
     /// A finished operation of the GMS.

@@ -3,7 +3,7 @@
 use crate::config::{self, Config};
 use crate::env::Ids;
 use crate::model::{Model, Psi};
-use crate::procedure::{Functions, Policy, RegroupedCall, ResourcePriorities};
+use crate::procedure::{Functions, Partner, Permissions, Policy, RegroupedCall, ResourcePriorities};
 use crate::service::{Digest, Peer, Peers, Service, Setup};
 use crate::sip::dialog::AgentSettings;
 use crate::sip::message::Method;
@@ -92,11 +92,9 @@ pub(super) fn policy(config: &Config) -> Policy {
     Policy {
         warning_agent: config.server.name.clone(),
         domain: config.server.domain.clone(),
-        functions: Functions {
-            participating: config.functions.participating.clone(),
-            controlling: config.functions.controlling.clone(),
-            gms: config.functions.gms.clone(),
-        },
+        functions: functions(&config.functions),
+        elsewhere: elsewhere(&config.peers),
+        partners: config.partners.iter().map(|entry| (entry.domain.clone(), partner(entry))).collect(),
         regrouped_call: regrouped_call(policy.regrouped_call),
         regrouped_calls: config
             .groups
@@ -130,21 +128,73 @@ fn regrouped_call(configured: config::RegroupedCall) -> RegroupedCall {
     }
 }
 
-/// The trusted peers of a configuration.
+fn functions(configured: &config::Functions) -> Functions {
+    Functions {
+        participating: configured.participating.clone(),
+        controlling: configured.controlling.clone(),
+        gms: configured.gms.clone(),
+    }
+}
+
+/// Functions of our own system among the peers.
+fn elsewhere(peers: &[config::Peer]) -> Functions {
+    use config::PeerRole;
+    let of = |role| {
+        let peers = peers.iter().filter(move |peer| peer.roles.contains(&role));
+        peers.flat_map(|peer| peer.psis.clone()).collect()
+    };
+    Functions {
+        participating: of(PeerRole::Participating),
+        controlling: of(PeerRole::Controlling),
+        gms: of(PeerRole::Gms),
+    }
+}
+
+fn partner(entry: &config::Partner) -> Partner {
+    use config::Permission;
+    let may = |permission| entry.may.contains(&permission);
+    Partner {
+        domain: entry.domain.clone(),
+        functions: functions(&entry.functions),
+        may: Permissions {
+            regroup: may(Permission::Regroup),
+            call: may(Permission::Call),
+            affiliate: may(Permission::Affiliate),
+            group_configuration: may(Permission::GroupConfiguration),
+        },
+        shares_members: entry.shares_members,
+        regrouped_call: entry.regrouped_call.map(regrouped_call),
+        proxy: entry.proxy.as_ref().map(|uri| format!("<{uri}>")),
+    }
+}
+
+/// The trusted peers and the partner systems of a configuration.
 pub(super) fn peers(config: &Config) -> Peers {
-    Peers(config.peers.iter().map(peer).collect())
+    let partner = |entry: &config::Partner| Peer {
+        name: entry.domain.clone(),
+        addresses: entry.addresses.clone(),
+        functions: functions(&entry.functions),
+        core: false,
+        serving: false,
+        partner: Some(entry.domain.clone()),
+    };
+    Peers(config.peers.iter().map(peer).chain(config.partners.iter().map(partner)).collect())
 }
 
 fn peer(peer: &config::Peer) -> Peer {
     use config::PeerRole;
     let is = |role| peer.roles.contains(&role);
+    let psis = |role| if is(role) { peer.psis.clone() } else { Vec::new() };
     Peer {
         name: peer.name.clone(),
         addresses: peer.addresses.clone(),
-        psis: peer.psis.clone(),
+        functions: Functions {
+            participating: psis(PeerRole::Participating),
+            controlling: psis(PeerRole::Controlling),
+            gms: psis(PeerRole::Gms),
+        },
         core: is(PeerRole::SCscf) || is(PeerRole::ICscf),
         serving: is(PeerRole::SCscf),
-        participating: is(PeerRole::Participating),
-        controlling: is(PeerRole::Controlling),
+        partner: None,
     }
 }

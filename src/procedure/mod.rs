@@ -2,6 +2,7 @@
 //! ([`Refusal`]). No SIP here: `service::render` knows how a word looks on the wire.
 
 mod call;
+mod elsewhere;
 mod media;
 mod refusal;
 #[cfg(test)]
@@ -9,6 +10,7 @@ pub mod testing;
 pub mod uri;
 
 pub use call::*;
+pub use elsewhere::*;
 pub use media::MediaPorts;
 pub use refusal::{Answer, RETRY_AFTER_SECONDS, Refusal, Warning};
 
@@ -36,8 +38,12 @@ pub struct Policy {
     pub warning_agent: String,
     /// Domain of this MC system: temporary groups get their identities here.
     pub domain: String,
-    /// PSIs of our own functions.
+    /// The functions in this process.
     pub functions: Functions,
+    /// Functions of this MC system that are other processes.
+    pub elsewhere: Functions,
+    /// Partner systems, by domain in lower case.
+    pub partners: std::collections::BTreeMap<String, Partner>,
     /// What happens to a call on a constituent of a temporary group, where the group has no setting of its own.
     pub regrouped_call: RegroupedCall,
     /// The same for groups that have one.
@@ -91,17 +97,6 @@ impl Policy {
     pub fn is_own(&self, group: &GroupId) -> bool {
         group.domain().eq_ignore_ascii_case(&self.domain)
     }
-}
-
-/// PSIs of the functions in this process. Several PSIs may name one function.
-#[derive(Clone, Debug, Default)]
-pub struct Functions {
-    /// Participating function, originating and terminating.
-    pub participating: Vec<Psi>,
-    /// Controlling function of groups.
-    pub controlling: Vec<Psi>,
-    /// Group management server.
-    pub gms: Vec<Psi>,
 }
 
 /// What to answer to a call on a constituent of a temporary group.
@@ -177,6 +172,15 @@ pub enum Send {
     /// A MESSAGE to a user. The fact [`Fact::Owed`] stands in the changes of the same outcome; the service sends it, and
     /// again after a restart, and removes it when it is answered or given up.
     Owed(OwedRef),
+    /// A request to a function elsewhere. The fact [`Fact::Request`] stands in the changes of the same outcome; the
+    /// service sends it, again after a restart, removes the fact when it is answered for good, and tells the procedure
+    /// ([`RequestEnd`]).
+    Request(RequestRef),
+    /// A subscription at a function elsewhere begins. The fact [`Fact::Watch`] stands in the changes of the same outcome;
+    /// what it brings comes as [`Heard`].
+    Watch(WatchRef),
+    /// A subscription at a function elsewhere is given up; its fact is removed in the changes of the same outcome.
+    Unwatch(WatchRef),
     /// The affiliation status of a user changed for a service: every watcher of it gets a NOTIFY (TS 24.379 9.2.2.2.5).
     /// `p_id`: of the PUBLISH that caused it.
     AffiliationStatus {

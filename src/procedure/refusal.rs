@@ -282,6 +282,9 @@ pub enum Refusal {
     /// A constituent belongs to a system without agreement (179).
     #[error("no agreement with the system of {0}")]
     PartnerNotPermitted(GroupId),
+    /// A function asks for what the agreement with its system does not permit (179).
+    #[error("{0} may not ask for that")]
+    PartnerMayNot(Psi),
     /// A transaction-id was used again for another request.
     #[error("transaction-id was used for another request")]
     TransactionReused,
@@ -396,7 +399,7 @@ impl Refusal {
             Self::TooManyGroups { limit } => {
                 Answer::worded(400, format!("more than {limit} groups in one request"))
             }
-            Self::PartnerNotPermitted(_) => Answer::warned(403, 179),
+            Self::PartnerNotPermitted(_) | Self::PartnerMayNot(_) => Answer::warned(403, 179),
             Self::TransactionReused => Answer::worded(400, "transaction-id was used for another request"),
             Self::UnknownOperation => Answer::worded(501, "operation not supported"),
             Self::NotFound => Answer::plain(404),

@@ -94,6 +94,8 @@ pub fn policy() -> Policy {
             controlling: vec![Psi::new(format!("sip:mcptt-controlling@{DOMAIN}"))],
             gms: vec![Psi::new(format!("sip:gms@{DOMAIN}"))],
         },
+        elsewhere: Functions::default(),
+        partners: std::collections::BTreeMap::new(),
         regrouped_call: RegroupedCall::Redirect,
         regrouped_calls: std::collections::BTreeMap::new(),
         tng1_default: Duration::from_secs(5),

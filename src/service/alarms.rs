@@ -4,7 +4,7 @@ use super::Service;
 use crate::env::Time;
 use crate::env::wheel::{TimerId, Wheel};
 use crate::mc;
-use crate::model::{Change, ClientId, Fact, FactKey, OwedRef, PublicId, UserId};
+use crate::model::{Change, ClientId, Fact, FactKey, OwedRef, PublicId, RequestRef, UserId, WatchRef};
 use crate::procedure::Wake;
 use std::collections::HashMap;
 
@@ -21,6 +21,10 @@ pub(super) enum Alarm {
     OwedGivenUp(OwedRef),
     /// A request that is owed is tried again.
     OwedAgain(OwedRef),
+    /// A request to a function elsewhere is tried again.
+    RequestAgain(RequestRef),
+    /// A subscription at a function elsewhere is made again.
+    WatchAgain(WatchRef),
     /// A finished operation need not be remembered any more.
     Operation(UserId, String),
 }
@@ -49,6 +53,11 @@ impl Alarms {
         if let Some((_, timer)) = self.set.remove(alarm) {
             self.wheel.cancel(timer);
         }
+    }
+
+    /// Whether an alarm is set.
+    pub fn is_set(&self, alarm: &Alarm) -> bool {
+        self.set.contains_key(alarm)
     }
 
     /// The alarms that are due.
@@ -114,6 +123,8 @@ impl Service {
                 self.alarms.cancel(&Alarm::OwedGivenUp(*id));
                 self.alarms.cancel(&Alarm::OwedAgain(*id));
             }
+            FactKey::Request(id) => self.alarms.cancel(&Alarm::RequestAgain(*id)),
+            FactKey::Watch(id) => self.alarms.cancel(&Alarm::WatchAgain(*id)),
             FactKey::Operation(user, transaction) => {
                 self.alarms.cancel(&Alarm::Operation(user.clone(), transaction.clone()));
             }
@@ -142,6 +153,8 @@ impl Service {
                 }
                 Alarm::OwedGivenUp(owed) => self.give_up_owed(now, owed),
                 Alarm::OwedAgain(owed) => self.deliver_owed(now, owed),
+                Alarm::RequestAgain(request) => self.request_again(now, request),
+                Alarm::WatchAgain(watch) => self.begin_watch(now, watch),
                 Alarm::Operation(user, transaction) => {
                     if self.model.operation(&user, &transaction).is_some_and(|old| old.forget <= now) {
                         self.change(Change::Remove(FactKey::Operation(user, transaction)));

@@ -255,16 +255,20 @@ impl Service {
             Sender::User(_) => {
                 return Err(refuse(Refusal::NotPermitted { why: "only functions may ask for that" }));
             }
+            Sender::Function(caller) if !caller.may(&self.setup.policy).call => {
+                return Err(refuse(Refusal::PartnerMayNot(caller.psi)));
+            }
             // One PSI may stand for both functions: then `isfocus` tells a controlling function that invites a member
             // from a participating function that asks for a call (TS 24.379 6.3.1.1).
-            Sender::Function(psi, role)
-                if participating && role.controlling && (invitation.focus || !controlling) =>
+            Sender::Function(caller)
+                if participating && caller.controlling && (invitation.focus || !controlling) =>
             {
-                invitation.asserted = Some(psi);
+                invitation.asserted = Some(caller.psi);
                 Incoming::Terminating
             }
-            Sender::Function(psi, role) if controlling && role.participating => {
-                Incoming::Controlling { from: Some(psi) }
+            Sender::Function(caller) if controlling && caller.participating => {
+                self.speaks_for(&caller, invitation.info.calling_user.as_deref()).map_err(refuse)?;
+                Incoming::Controlling { from: Some(caller.psi) }
             }
             Sender::Function(..) => {
                 return Err(refuse(Refusal::NotPermitted { why: "peer lacks that permission" }));

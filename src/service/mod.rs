@@ -11,7 +11,9 @@
 //! | `reach` | where a user is |
 //! | `overload` | what is refused first |
 //! | `owed` | requests that must arrive, also after a restart |
-//! | `watch` | subscriptions and their notifications |
+//! | `requests` | requests to functions elsewhere |
+//! | `watch` | who watches us, and the notifications |
+//! | `subscribing` | what we watch elsewhere |
 //! | `alarms` | timers of procedures and facts |
 //! | `holds` | what is held, counted |
 //! | `restart` | from the facts on disk back to a running service |
@@ -40,8 +42,10 @@ mod read;
 #[cfg(test)]
 mod regrouping;
 mod render;
+mod requests;
 mod restart;
 mod router;
+mod subscribing;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -57,7 +61,7 @@ use crate::mc::calls::Open;
 use crate::model::{Change, Fact, LegId, Model, OwedRef, Psi, PublicId};
 use crate::procedure::{Answer, MediaPorts, Outcome, Over, Policy, ReplyTo, Send};
 use crate::sip::dialog::{Agent, AgentEvent, AgentSettings, SessionId};
-use crate::sip::subscription::{Notifier, NotifierEvent};
+use crate::sip::subscription::{Notifier, NotifierEvent, Subscriber, SubscriberEvent};
 use crate::sip::transaction::{ClientId, Flow, Outbox, ServerId};
 use crate::sip::wire;
 use alarms::Alarm;
@@ -93,6 +97,7 @@ pub struct Service {
     ids: Ids,
     agent: Agent,
     notifier: Notifier,
+    subscriber: Subscriber,
     model: Model,
     media: MediaPorts,
     open: Open,
@@ -100,6 +105,8 @@ pub struct Service {
     replies: HashMap<ReplyTo, ReplyContext>,
     owed_open: BTreeMap<OwedRef, owed::Delivery>,
     owed_by_client: HashMap<ClientId, OwedRef>,
+    requests: requests::Requests,
+    watches: subscribing::Watches,
     offers: HashMap<ClientId, LegId>,
     alarms: alarms::Alarms,
     /// Call-ID of the request that is being handled, for the log.
@@ -108,6 +115,7 @@ pub struct Service {
     shed: u64,
     agent_events: Vec<AgentEvent>,
     notifier_events: Vec<NotifierEvent>,
+    subscriber_events: Vec<SubscriberEvent>,
     work: VecDeque<Work>,
     out: Outbox,
     changes: Vec<Change>,
@@ -125,6 +133,10 @@ enum Work {
     Agent(AgentEvent),
     /// From the notifier.
     Notifier(NotifierEvent),
+    /// From the subscriber.
+    Subscriber(SubscriberEvent),
+    /// Requests to a function elsewhere about one subject: the first was withdrawn.
+    Advance(requests::LineKey),
     /// A leg hears something.
     Hear(LegId, crate::procedure::LegEvent),
     /// One function in this process asks another for a session.
@@ -159,18 +171,22 @@ impl Service {
             setup,
             ids,
             notifier: Notifier::default(),
+            subscriber: Subscriber::default(),
             model,
             open: Open::default(),
             legs: legs::Legs::default(),
             replies: HashMap::new(),
             owed_open: BTreeMap::new(),
             owed_by_client: HashMap::new(),
+            requests: requests::Requests::default(),
+            watches: subscribing::Watches::default(),
             offers: HashMap::new(),
             alarms: alarms::Alarms::default(),
             cause: None,
             shed: 0,
             agent_events: Vec::new(),
             notifier_events: Vec::new(),
+            subscriber_events: Vec::new(),
             work: VecDeque::new(),
             out: Outbox::new(),
             changes: Vec::new(),
@@ -222,12 +238,20 @@ impl Service {
             self.notifier.fire(now, &mut self.notifier_events);
             self.run(now);
         }
+        if self.subscriber.due().is_some_and(|due| due <= now) {
+            let (agent, ids) = (&mut self.agent, &mut self.ids);
+            self.subscriber.fire(now, ids, agent, &mut self.out, &mut self.subscriber_events);
+            self.run(now);
+        }
         self.fire_alarms(now);
     }
 
     /// When [`Self::tick`] has something to do, at the earliest.
     pub fn due(&self) -> Option<Time> {
-        [self.agent.due(), self.notifier.due(), self.alarms.due()].into_iter().flatten().min()
+        [self.agent.due(), self.notifier.due(), self.subscriber.due(), self.alarms.due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// New initial requests are refused from now on; what is open goes on.
@@ -252,7 +276,7 @@ impl Service {
 
     /// Whether nobody waits for an answer of ours, and nobody is asked something: a stop need not wait.
     pub fn is_idle(&self) -> bool {
-        self.replies.is_empty() && self.owed_open.is_empty()
+        self.replies.is_empty() && self.owed_open.is_empty() && self.requests.open() == 0
     }
 
     /// Takes what is to be sent.
@@ -271,10 +295,13 @@ impl Service {
             self.agent.tell(&mut self.agent_events);
             self.work.extend(self.agent_events.drain(..).map(Work::Agent));
             self.work.extend(self.notifier_events.drain(..).map(Work::Notifier));
+            self.work.extend(self.subscriber_events.drain(..).map(Work::Subscriber));
             let Some(work) = self.work.pop_front() else { break };
             match work {
                 Work::Agent(event) => self.on_agent(now, event),
                 Work::Notifier(event) => self.on_notifier(now, event),
+                Work::Subscriber(event) => self.on_subscriber(now, event),
+                Work::Advance(line) => self.advance(now, &line),
                 Work::Hear(leg, event) => self.hear(now, leg, event),
                 Work::Incoming(handover) => self.hand_over(now, handover),
             }
@@ -303,6 +330,11 @@ impl Service {
         {
             tracing::debug!(call = %call, user = %participant.user, "participant left");
         }
+        if let Change::Remove(crate::model::FactKey::Request(id)) = &change
+            && let Some(line) = self.request_removed(*id)
+        {
+            self.work.push_back(Work::Advance(line));
+        }
         self.model.apply(&change);
         match &change {
             Change::Put(fact) => self.set_alarms(fact),
@@ -324,6 +356,9 @@ impl Service {
                 self.carry_out(now, outcome);
             }
             Send::Owed(owed) => self.deliver_owed(now, owed),
+            Send::Request(request) => self.begin_request(now, request),
+            Send::Watch(watch) => self.begin_watch(now, watch),
+            Send::Unwatch(watch) => self.end_watch(now, watch),
             Send::AffiliationStatus { user, service, p_id } => {
                 self.notify_affiliations(now, &user, service, p_id.as_deref());
             }
@@ -410,6 +445,12 @@ impl Service {
     ) {
         let (agent, ids) = (&mut self.agent, &mut self.ids);
         if self.notifier.answered(now, ids, agent, id, status, &mut self.out, &mut self.notifier_events) {
+            return;
+        }
+        let (agent, ids, events) = (&mut self.agent, &mut self.ids, &mut self.subscriber_events);
+        if self.subscriber.answered(now, ids, agent, id, status, response, &mut self.out, events)
+            || self.function_answered(now, id, status, response)
+        {
             return;
         }
         if let Some(owed) = self.owed_by_client.remove(&id) {

@@ -3,6 +3,7 @@
 use super::Service;
 use super::render::ACCEPT;
 use super::trust::malformed;
+use crate::documents::pidf::Presence;
 use crate::documents::{DocumentError, McInfo, Part, SessionDescription, multipart, names};
 use crate::model::{CallRef, Service as McService};
 use crate::procedure::{Acceptance, AnswerModeHeader, Invitation, Progress, Refusal, Rejection, Warning};
@@ -247,7 +248,7 @@ fn unconfirmed(response: &Response) -> bool {
 }
 
 /// The warnings of a response; the code of TS 24.379 4.4 is the three digits at the front of the text.
-fn warnings(response: &Response) -> Vec<Warning> {
+pub(super) fn warnings(response: &Response) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for line in response.wire().headers(Name::Warning) {
         for value in crate::sip::message::values::Warning::parse_list(&line).unwrap_or_default() {
@@ -283,6 +284,19 @@ pub(super) fn canonical(mut info: McInfo) -> McInfo {
         *text = identity(text);
     }
     info
+}
+
+/// Identities of a presence document in canonical form.
+pub(super) fn canonical_presence(mut presence: Presence) -> Presence {
+    presence.entity = identity(&presence.entity);
+    for tuple in &mut presence.tuples {
+        for affiliation in &mut tuple.affiliations {
+            if let Some(group) = &mut affiliation.group {
+                *group = identity(group);
+            }
+        }
+    }
+    presence
 }
 
 /// A fingerprint of a request's body, to tell a repetition from a reuse of its identifier (FNV-1a; not a secret).

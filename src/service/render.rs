@@ -354,7 +354,7 @@ fn result_document(result: &OperationResult) -> String {
     .encode()
 }
 
-fn info_body(info: &McInfo, service: McService) -> Body {
+pub(super) fn info_body(info: &McInfo, service: McService) -> Body {
     Body { content_type: names::of(service).info_type.to_owned(), content: info.encode(service).into() }
 }
 
@@ -382,7 +382,7 @@ fn with_body(reply: Reply, parts: Vec<Body>) -> Reply {
     reply.body(body.content_type, body.content)
 }
 
-fn with_draft_body(draft: Draft, parts: Vec<Body>) -> Draft {
+pub(super) fn with_draft_body(draft: Draft, parts: Vec<Body>) -> Draft {
     if parts.is_empty() {
         return draft;
     }

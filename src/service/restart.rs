@@ -58,6 +58,8 @@ impl Service {
         for id in owed {
             self.deliver_owed(now, id);
         }
+        self.resume_watches(now);
+        self.resume_requests(now);
         self.run(now);
     }
 }

@@ -1,6 +1,6 @@
 //! Which procedure a request is for, by method, Request-URI and bodies.
 
-use super::read::{canonical, fingerprint, identity, unusable};
+use super::read::{canonical, canonical_presence, fingerprint, unusable};
 use super::render::ACCEPT;
 use super::trust::{Sender, Unknown, malformed};
 use super::{ReplyContext, ReplyKind, Service};
@@ -30,8 +30,9 @@ impl Service {
             Method::Publish => self.publish(now, id, flow, request),
             Method::Subscribe => self.subscribe(now, id, flow, request),
             Method::Notify => {
-                // No subscription of ours exists (RFC 6665 4.1.3).
-                self.agent.answer(now, &mut self.ids, id, Reply::new(481), None, &mut self.out);
+                // Whoever knows both tags of a dialog of ours may notify; anybody else hears 481 (RFC 6665 4.1.3).
+                let (agent, ids, events) = (&mut self.agent, &mut self.ids, &mut self.subscriber_events);
+                self.subscriber.notified(now, ids, agent, request.clone(), id, &mut self.out, events);
                 Ok(())
             }
             _ => Err(Unknown::Refuse(Refusal::UnknownOperation)),
@@ -484,19 +485,6 @@ fn kind_of(operation: &OperationKind) -> Option<&'static str> {
         OperationKind::GroupRegroupTeardown => Some(teardown),
         _ => None,
     }
-}
-
-/// Identities of a presence document in canonical form.
-fn canonical_presence(mut presence: pidf::Presence) -> pidf::Presence {
-    presence.entity = identity(&presence.entity);
-    for tuple in &mut presence.tuples {
-        for affiliation in &mut tuple.affiliations {
-            if let Some(group) = &mut affiliation.group {
-                *group = identity(group);
-            }
-        }
-    }
-    presence
 }
 
 /// Contact parameters for the answer, without those that the registrar sets itself.

@@ -5,8 +5,8 @@ use super::Service;
 use super::digest::Verdict;
 use crate::config::Addresses;
 use crate::env::Time;
-use crate::model::{BindingOrigin, Psi, User};
-use crate::procedure::Refusal;
+use crate::model::{BindingOrigin, Psi, User, UserId};
+use crate::procedure::{Caller, Functions, Refusal};
 use crate::sip::message::Request;
 use crate::sip::transaction::Flow;
 use crate::sip::wire::Name;
@@ -20,16 +20,29 @@ pub struct Peer {
     pub name: String,
     /// Where its messages come from.
     pub addresses: Vec<Addresses>,
-    /// Public service identities it speaks for.
-    pub psis: Vec<Psi>,
-    /// It is an S-CSCF or I-CSCF: what it asserts about users counts.
+    /// Functions it speaks for.
+    pub functions: Functions,
+    /// It is an S-CSCF or I-CSCF: what it asserts about users and servers counts.
     pub core: bool,
     /// It is an S-CSCF: third-party REGISTER is taken from it.
     pub serving: bool,
-    /// It is a participating function: it may ask our controlling function for calls.
-    pub participating: bool,
-    /// It is a controlling function: it may invite our users through our participating function.
-    pub controlling: bool,
+    /// It is another MC system, of this domain.
+    pub partner: Option<String>,
+}
+
+impl Peer {
+    /// The function of this peer that has this PSI.
+    fn function(&self, psi: &str) -> Option<Caller> {
+        let is = |psis: &[Psi]| psis.iter().any(|known| known.as_str() == psi);
+        let caller = Caller {
+            psi: Psi::new(psi),
+            partner: self.partner.clone(),
+            participating: is(&self.functions.participating),
+            controlling: is(&self.functions.controlling),
+            gms: is(&self.functions.gms),
+        };
+        (caller.participating || caller.controlling || caller.gms).then_some(caller)
+    }
 }
 
 /// All configured peers.
@@ -47,16 +60,9 @@ impl Peers {
 #[derive(Clone, Debug)]
 pub(super) enum Sender {
     /// A trusted function that spoke as itself.
-    Function(Psi, FunctionRole),
+    Function(Caller),
     /// A user of this system.
     User(Arc<User>),
-}
-
-/// What a trusted function may do here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct FunctionRole {
-    pub participating: bool,
-    pub controlling: bool,
 }
 
 /// Why a sender is not known.
@@ -79,16 +85,13 @@ impl Service {
         if self.setup.peers.at(flow.peer).next().is_some() {
             let asserted =
                 request.addresses(Name::PAssertedIdentity).map_err(|e| Unknown::Refuse(malformed(e)))?;
-            let mut core = false;
-            for peer in self.setup.peers.at(flow.peer) {
-                core |= peer.core;
-                for identity in &asserted {
-                    let identity = identity.uri.identity();
-                    if peer.psis.iter().any(|psi| psi.as_str() == identity) {
-                        let role =
-                            FunctionRole { participating: peer.participating, controlling: peer.controlling };
-                        return Ok(Sender::Function(Psi::new(identity), role));
-                    }
+            let core = self.setup.peers.at(flow.peer).any(|peer| peer.core);
+            // A core passes on requests of any function that is known, a peer only those of its own.
+            let speaks = |peer: &&Peer| core || peer.addresses.iter().any(|one| one.contains(flow.peer));
+            for peer in self.setup.peers.0.iter().filter(speaks) {
+                let function = asserted.iter().find_map(|one| peer.function(&one.uri.identity()));
+                if let Some(caller) = function {
+                    return Ok(Sender::Function(caller));
                 }
             }
             if core {
@@ -130,6 +133,20 @@ impl Service {
         }
         self.authenticate(now, flow, request, &claimed)?;
         Ok(Sender::User(claimed))
+    }
+
+    /// Whether a function may speak for a user: one of a partner only for users of its own system.
+    ///
+    /// # Errors
+    /// [`Refusal::NotPermitted`].
+    pub(super) fn speaks_for(&self, caller: &Caller, user: Option<&str>) -> Result<(), Refusal> {
+        let domain = caller.partner.as_deref().unwrap_or(&self.setup.policy.domain);
+        match user {
+            Some(user) if !UserId::new(user).domain().eq_ignore_ascii_case(domain) => {
+                Err(Refusal::NotPermitted { why: "a system speaks only for its own users" })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The user a client claims to be: P-Preferred-Identity, else From.

@@ -8,8 +8,8 @@ use crate::documents::{Body, McInfo, multipart, names, pidf};
 use crate::env::Time;
 use crate::mc::{conference, status};
 use crate::model::{
-    CallRef, Change, ClientId, Fact, FactKey, LegOwner, Service as McService, Subscription, SubscriptionRef,
-    User, UserId, Watched,
+    CallRef, Change, ClientId, Fact, FactKey, LegOwner, Service as McService, Subscriber, Subscription,
+    SubscriptionRef, User, UserId, Watched,
 };
 use crate::procedure::Refusal;
 use crate::sip::message::{OutBody, Request};
@@ -85,7 +85,8 @@ impl Service {
         owner: Option<LegOwner>,
     ) -> Result<(), Unknown> {
         let refuse = |refusal| Unknown::Refuse(refusal);
-        let of_user = self.model.subscriptions_by(user.id.as_str()).count();
+        let subscriber = Subscriber::User(user.id.clone());
+        let of_user = self.model.subscriptions_by(&subscriber).count();
         if of_user >= self.setup.limits.subscriptions_per_user {
             let limit = self.setup.limits.subscriptions_per_user;
             return Err(refuse(Refusal::Full { what: "subscriptions of one user", limit }));
@@ -113,7 +114,7 @@ impl Service {
             .and_then(|event| event.id);
         let fact = Subscription {
             id,
-            subscriber: user.id.clone(),
+            subscriber,
             watched,
             dialog,
             event_id,
@@ -128,7 +129,7 @@ impl Service {
     }
 
     /// Our Contact where no session stands behind it.
-    fn plain_contact(&self, listener: u16) -> String {
+    pub(super) fn plain_contact(&self, listener: u16) -> String {
         let tcp = self
             .setup
             .agent
@@ -249,7 +250,7 @@ impl Service {
             }
             NotifierEvent::Gone { id } => {
                 if let Some(subscription) = self.model.subscription(id) {
-                    tracing::info!(user = %subscription.subscriber, "subscription gone");
+                    tracing::info!(subscriber = %subscription.subscriber, "subscription gone");
                     self.change(Change::Remove(FactKey::Subscription(id)));
                 }
             }

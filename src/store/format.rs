@@ -150,7 +150,10 @@ fn samples() -> Vec<Fact> {
     for (number, watched) in watched.into_iter().enumerate() {
         facts.push(Fact::Subscription(Subscription {
             id: SubscriptionRef(30 + number as u64),
-            subscriber: "sip:alice@one.example".into(),
+            subscriber: match number {
+                0 => Subscriber::User("sip:alice@one.example".into()),
+                _ => Subscriber::Function("sip:participating@two.example".into()),
+            },
             watched,
             dialog: dialog(),
             event_id: (number == 0).then(|| "e".to_owned()),
@@ -182,6 +185,33 @@ fn samples() -> Vec<Fact> {
             service: Service::McData,
             notice,
             until: Time::from_millis(6),
+        }));
+    }
+    facts.push(Fact::Request(FunctionRequest {
+        id: RequestRef(50),
+        from: FunctionKind::Participating,
+        to: "sip:controlling@two.example".into(),
+        what: Asked::Affiliation {
+            group: "sip:rail@two.example".into(),
+            user: "sip:bob@one.example".into(),
+            service: Service::Mcptt,
+            clients: vec!["urn:uuid:2".into()],
+            p_id: "p".to_owned(),
+        },
+        begun: Time::from_millis(1),
+        until: Some(Time::from_millis(2)),
+    }));
+    for (number, from) in [FunctionKind::Controlling, FunctionKind::Gms].into_iter().enumerate() {
+        facts.push(Fact::Watch(Watch {
+            id: WatchRef(60 + number as u64),
+            from,
+            at: "sip:controlling@two.example".into(),
+            what: Watching::GroupAffiliation {
+                group: "sip:rail@two.example".into(),
+                user: "sip:bob@one.example".into(),
+                service: Service::McData,
+            },
+            dialog: (number == 0).then(|| (dialog(), Time::from_millis(9))),
         }));
     }
     facts

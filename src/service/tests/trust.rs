@@ -36,7 +36,7 @@ fn what_a_stranger_asserts_about_himself_does_not_count() {
         Fact::Subscription(subscription) => Some(subscription.subscriber.clone()),
         _ => None,
     });
-    assert_eq!(subscriber, Some(user_id("bob")));
+    assert_eq!(subscriber, Some(crate::model::Subscriber::User(user_id("bob"))));
     // From elsewhere bob is not bob, and alice has to prove herself.
     assert_eq!(subscribe(&mut world, ("bob", 9), &[]), "403 SUBSCRIBE");
     assert_eq!(subscribe(&mut world, ("alice", 6), &[]), "401 SUBSCRIBE");
@@ -135,11 +135,10 @@ fn with_peer(change: impl FnOnce(&mut Peer)) -> World {
     let mut peer = Peer {
         name: "peer".to_owned(),
         addresses: vec![Addresses { network, prefix: 32, port: None }],
-        psis: vec![Psi::new("sip:peer@two.example")],
+        functions: crate::procedure::Functions::default(),
         core: false,
         serving: false,
-        participating: false,
-        controlling: false,
+        partner: None,
     };
     change(&mut peer);
     let mut setup = setup();
@@ -167,7 +166,7 @@ fn only_the_serving_part_of_a_core_registers_users() {
 #[test]
 fn a_peer_does_what_its_entry_permits_and_speaks_for_its_own_identities_only() {
     let asserted = |identity: &str| format!("P-Asserted-Identity: <{identity}>");
-    let mut world = with_peer(|peer| peer.controlling = true);
+    let mut world = with_peer(|peer| peer.functions.controlling = vec![Psi::new("sip:peer@two.example")]);
     let own = asserted("sip:peer@two.example");
     let call = |world: &mut World, line: &str| {
         world.call(("alice", 20), "fire", &[line]);

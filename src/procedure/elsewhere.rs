@@ -1,0 +1,175 @@
+//! Functions that are not in this process: those of our own system, and those of partner systems. Which function is
+//! where, what a partner may do here, and the words between functions outside calls.
+
+use super::{Policy, RegroupedCall, Warning};
+use crate::documents::pidf::Presence;
+use crate::model::*;
+
+/// PSIs of functions, by kind. Several PSIs may name one function; the first is the one it speaks as.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Functions {
+    /// Participating function, originating and terminating.
+    pub participating: Vec<Psi>,
+    /// Controlling function of groups; non-controlling for groups of a temporary group that another one controls.
+    pub controlling: Vec<Psi>,
+    /// Group management server.
+    pub gms: Vec<Psi>,
+}
+
+impl Functions {
+    /// The PSIs of one kind.
+    pub fn of(&self, kind: FunctionKind) -> &[Psi] {
+        match kind {
+            FunctionKind::Participating => &self.participating,
+            FunctionKind::Controlling => &self.controlling,
+            FunctionKind::Gms => &self.gms,
+        }
+    }
+}
+
+/// Another MC system, as the agreement with it says (TS 23.280 10.2.7 pre-conditions).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Partner {
+    /// Its domain, lower case: that of its users and groups.
+    pub domain: String,
+    /// Its functions.
+    pub functions: Functions,
+    /// What it may do here.
+    pub may: Permissions,
+    /// Both systems tell each other the members of their groups (trusted mutual aid).
+    pub shares_members: bool,
+    /// What its users hear who call a constituent of a temporary group; `None`: as anybody.
+    pub regrouped_call: Option<RegroupedCall>,
+    /// Requests to its functions go through this URI: its gateway server, or a proxy between the systems.
+    pub proxy: Option<String>,
+}
+
+/// What a partner system may do here. Nothing that is not said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Permissions {
+    /// Put our groups into its temporary groups and take them out.
+    pub regroup: bool,
+    /// Call our groups and users.
+    pub call: bool,
+    /// Affiliate its users to our groups, change and read affiliations.
+    pub affiliate: bool,
+    /// Exchange group configuration.
+    pub group_configuration: bool,
+}
+
+/// A function elsewhere that sent a request, known by address and asserted identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The PSI that it speaks as.
+    pub psi: Psi,
+    /// The partner system that it belongs to; `None`: our own.
+    pub partner: Option<String>,
+    /// What it is: a participating function.
+    pub participating: bool,
+    /// A controlling function.
+    pub controlling: bool,
+    /// A group management server.
+    pub gms: bool,
+}
+
+impl Caller {
+    /// What it may do here: all that belongs to its kind for a function of our own system, what the agreement says for
+    /// one of a partner, nothing for one whose agreement is gone.
+    pub fn may(&self, policy: &Policy) -> Permissions {
+        match &self.partner {
+            None => Permissions { regroup: true, call: true, affiliate: true, group_configuration: true },
+            Some(domain) => policy.partner(domain).map(|partner| partner.may).unwrap_or_default(),
+        }
+    }
+}
+
+/// Where a function is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// In this process.
+    Here,
+    /// Elsewhere: reached by this PSI.
+    At(&'a Psi),
+    /// Nobody is known who does that.
+    Nowhere,
+}
+
+impl Policy {
+    /// The agreement with the system of this domain.
+    pub fn partner(&self, domain: &str) -> Option<&Partner> {
+        self.partners.get(&domain.to_ascii_lowercase())
+    }
+
+    /// The agreement with the system that a function belongs to.
+    pub fn partner_of_function(&self, psi: &Psi) -> Option<&Partner> {
+        self.partners.values().find(|partner| {
+            let Functions { participating, controlling, gms } = &partner.functions;
+            [participating, controlling, gms].into_iter().any(|psis| psis.contains(psi))
+        })
+    }
+
+    /// Where the function is that does this for the users or groups of a domain.
+    fn place_of(&self, kind: FunctionKind, domain: &str) -> Place<'_> {
+        let elsewhere = if domain.eq_ignore_ascii_case(&self.domain) {
+            if !self.functions.of(kind).is_empty() {
+                return Place::Here;
+            }
+            Some(&self.elsewhere)
+        } else {
+            self.partner(domain).map(|partner| &partner.functions)
+        };
+        elsewhere.and_then(|functions| functions.of(kind).first()).map_or(Place::Nowhere, Place::At)
+    }
+
+    /// Where the controlling function of a group is: in the system that the group is defined in.
+    pub fn controlling_of(&self, group: &GroupId) -> Place<'_> {
+        self.place_of(FunctionKind::Controlling, group.domain())
+    }
+
+    /// Where the GMS of a group is.
+    pub fn gms_of(&self, group: &GroupId) -> Place<'_> {
+        self.place_of(FunctionKind::Gms, group.domain())
+    }
+
+    /// Where the participating function of a user is: in the user's primary system.
+    pub fn participating_of(&self, user: &UserId) -> Place<'_> {
+        self.place_of(FunctionKind::Participating, user.domain())
+    }
+
+    /// Whether a user has this MC system as primary system.
+    pub fn is_own_user(&self, user: &UserId) -> bool {
+        user.domain().eq_ignore_ascii_case(&self.domain)
+    }
+}
+
+/// How a [`FunctionRequest`] ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestEnd {
+    /// 2xx.
+    Taken {
+        /// Expires granted.
+        expires: Option<u32>,
+    },
+    /// Another final answer, or silence (408), or no way there (503).
+    Failed {
+        /// The status.
+        status: u16,
+        /// Warnings, in order.
+        warnings: Vec<Warning>,
+        /// Min-Expires (423), seconds.
+        min_expires: Option<u32>,
+    },
+}
+
+/// What a [`Watch`] brings.
+#[derive(Clone, Debug)]
+pub enum Heard {
+    /// A notification with the affiliation status of a group.
+    Affiliations(Presence),
+    /// A notification without a body that is understood. The subscription goes on.
+    Nothing,
+    /// The subscription was refused, or ended by the other side for good: status of the refusal, or 410.
+    Refused(u16),
+    /// It was lost (silence, `deactivated`, `timeout`...): it is made again while the fact stands.
+    Lost,
+}

@@ -1,0 +1,258 @@
+//! Requests of our functions to functions elsewhere ([`FunctionRequest`]): sent after the commit that decided them, again
+//! after a restart, one at a time for each subject, until they are answered for good; then the procedure is told.
+
+use super::Service;
+use super::alarms::Alarm;
+use super::render::{info_body, with_draft_body};
+use crate::documents::pidf::{Affiliation, Presence, Tuple};
+use crate::documents::{Body, McInfo, names};
+use crate::env::Time;
+use crate::mc;
+use crate::model::{
+    Asked, Change, FactKey, FunctionKind, FunctionRequest, Psi, RequestRef, Service as McService,
+};
+use crate::procedure::{RequestEnd, Warning};
+use crate::sip::message::{Draft, Method, Response};
+use crate::sip::transaction::ClientId;
+use crate::sip::wire::Name;
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+/// The first pause before a request is sent again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The pause after so many attempts that came to nothing.
+pub(super) fn pause(attempts: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << attempts.min(5)).min(LONGEST_PAUSE)
+}
+
+/// Receiver and subject.
+pub(super) type LineKey = (Psi, String);
+
+/// Requests that are under way.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    by_client: HashMap<ClientId, (RequestRef, LineKey)>,
+    /// For each receiver and subject: the request that is under way or pauses, and those behind it.
+    lines: HashMap<LineKey, Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    first: RequestRef,
+    /// Its transaction is open: whatever follows must wait for its end.
+    open: bool,
+    /// Attempts of the first one that came to nothing.
+    attempts: u32,
+    behind: VecDeque<RequestRef>,
+}
+
+impl Requests {
+    /// Requests whose answer is awaited.
+    pub fn open(&self) -> usize {
+        self.by_client.len()
+    }
+
+    /// Nothing is left of any request.
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.by_client.is_empty() && self.lines.is_empty()
+    }
+}
+
+impl Service {
+    /// Sends a request as soon as those about the same subject are over.
+    pub(super) fn begin_request(&mut self, now: Time, id: RequestRef) {
+        let Some(request) = self.model.request(id) else { return };
+        let key = (request.to.clone(), request.what.subject());
+        match self.requests.lines.get_mut(&key) {
+            Some(line) => line.behind.push_back(id),
+            None => {
+                let line = Line { first: id, open: false, attempts: 0, behind: VecDeque::new() };
+                self.requests.lines.insert(key.clone(), line);
+            }
+        }
+        self.advance(now, &key);
+    }
+
+    /// Sends the first request of a line, unless it is under way or pauses. Those that were withdrawn are left out.
+    pub(super) fn advance(&mut self, now: Time, key: &LineKey) {
+        let Some(line) = self.requests.lines.get_mut(key) else { return };
+        if line.open {
+            return;
+        }
+        while self.model.request(line.first).is_none() {
+            match line.behind.pop_front() {
+                Some(next) => (line.first, line.attempts) = (next, 0),
+                None => {
+                    self.requests.lines.remove(key);
+                    return;
+                }
+            }
+        }
+        let id = line.first;
+        if self.alarms.is_set(&Alarm::RequestAgain(id)) {
+            return;
+        }
+        line.open = true;
+        let Some(request) = self.model.request(id).cloned() else { return };
+        let draft = self.render_request(&request);
+        match self.agent.request(now, &mut self.ids, &draft, None, &mut self.out) {
+            Ok(client) => {
+                self.requests.by_client.insert(client, (id, key.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(to = %request.to, "request to another function not sent: {error}");
+                self.request_over(now, id, key, NO_WAY, None);
+            }
+        }
+    }
+
+    /// The fact of a request is removed. Returns its line if others wait there for it.
+    pub(super) fn request_removed(&mut self, id: RequestRef) -> Option<LineKey> {
+        let request = self.model.request(id)?;
+        let key = (request.to.clone(), request.what.subject());
+        let line = self.requests.lines.get(&key).filter(|line| line.first == id && !line.open)?;
+        if line.behind.is_empty() {
+            self.requests.lines.remove(&key);
+            return None;
+        }
+        Some(key)
+    }
+
+    /// The pause of a request is over.
+    pub(super) fn request_again(&mut self, now: Time, id: RequestRef) {
+        let Some(request) = self.model.request(id) else { return };
+        let key = (request.to.clone(), request.what.subject());
+        self.advance(now, &key);
+    }
+
+    /// Offers a final answer; true if it was to one of these requests.
+    pub(super) fn function_answered(
+        &mut self,
+        now: Time,
+        client: ClientId,
+        status: u16,
+        response: Option<&Response>,
+    ) -> bool {
+        let Some((id, key)) = self.requests.by_client.remove(&client) else { return false };
+        self.request_over(now, id, &key, status, response);
+        true
+    }
+
+    fn request_over(
+        &mut self,
+        now: Time,
+        id: RequestRef,
+        key: &LineKey,
+        status: u16,
+        response: Option<&Response>,
+    ) {
+        let Some(line) = self.requests.lines.get_mut(key) else { return };
+        line.open = false;
+        let Some(request) = self.model.request(id).cloned() else {
+            // Withdrawn meanwhile: nobody wants to know.
+            self.advance(now, key);
+            return;
+        };
+        let number = |name| response.and_then(|response| response.number(name).ok().flatten());
+        let asked = number(Name::RetryAfter).map(|seconds| Duration::from_secs(seconds.into()));
+        let again = now.plus(pause(line.attempts).max(asked.unwrap_or_default().min(LONGEST_PAUSE)));
+        if comes_to_nothing(status) && request.until.is_some_and(|until| again < until) {
+            line.attempts = line.attempts.saturating_add(1);
+            tracing::warn!(to = %request.to, status, "{} not taken yet: sent again", request.what.name());
+            self.set_alarm(again, Alarm::RequestAgain(id));
+            return;
+        }
+        let end = match status {
+            200..=299 => RequestEnd::Taken { expires: number(Name::Expires) },
+            _ => RequestEnd::Failed {
+                status,
+                warnings: response.map(super::read::warnings).unwrap_or_default(),
+                min_expires: number(Name::MinExpires),
+            },
+        };
+        if let RequestEnd::Failed { warnings, .. } = &end {
+            let why = warnings.first().map_or("", |warning: &Warning| warning.text.as_str());
+            tracing::warn!(to = %request.to, status, "{} failed: {why}", request.what.name());
+        }
+        self.change(Change::Remove(FactKey::Request(id)));
+        let outcome = match &request.what {
+            Asked::Affiliation { .. } => mc::affiliation::request_ended(&mut view!(self, now), &request, end),
+        };
+        self.carry_out(now, outcome);
+        self.advance(now, key);
+    }
+
+    /// After a restart: what was not answered for good is sent again, in the order in which it was begun.
+    pub(super) fn resume_requests(&mut self, now: Time) {
+        let mut requests: Vec<_> = self.model.requests().map(|request| (request.begun, request.id)).collect();
+        requests.sort_unstable();
+        for (_, id) in requests {
+            self.begin_request(now, id);
+        }
+    }
+
+    fn render_request(&mut self, request: &FunctionRequest) -> Draft {
+        match &request.what {
+            Asked::Affiliation { group, user, service, clients, p_id } => {
+                let affiliations = clients
+                    .iter()
+                    .map(|client| Affiliation { client: Some(client.to_string()), ..Affiliation::default() });
+                let tuple = Tuple { id: user.to_string(), affiliations: affiliations.collect() };
+                let presence =
+                    Presence { entity: group.to_string(), tuples: vec![tuple], p_id: Some(p_id.clone()) };
+                let expires = if clients.is_empty() { 0 } else { mc::affiliation::WHOLE_INTERVAL };
+                let parts = vec![
+                    info_body(&about(group.as_str(), user.as_str()), *service),
+                    Body { content_type: names::PIDF.to_owned(), content: presence.encode(*service).into() },
+                ];
+                let draft = self
+                    .towards_function(Method::Publish, request.from, &request.to, *service)
+                    .header(Name::Event, "presence")
+                    .header(Name::Expires, expires.to_string());
+                with_draft_body(draft, parts)
+            }
+        }
+    }
+
+    /// The head of a request outside any dialog from one of our functions to a function elsewhere.
+    pub(super) fn towards_function(
+        &mut self,
+        method: Method,
+        from: FunctionKind,
+        to: &Psi,
+        service: McService,
+    ) -> Draft {
+        let policy = &self.setup.policy;
+        let psi = policy.functions.of(from).first().unwrap_or(&self.setup.fallback_psi).clone();
+        let mut draft = Draft::new(method, to.to_string());
+        if let Some(proxy) = policy.partner_of_function(to).and_then(|partner| partner.proxy.clone()) {
+            draft = draft.header(Name::Route, proxy);
+        }
+        draft
+            .header(Name::From, format!("<{psi}>;tag={}", self.ids.tag()))
+            .header(Name::To, format!("<{to}>"))
+            .header(Name::CallId, self.ids.call_id())
+            .header(Name::CSeq, format!("1 {}", method.text()))
+            .header(Name::MaxForwards, super::read::MAX_FORWARDS.to_string())
+            .header(Name::PAssertedIdentity, format!("<{psi}>"))
+            .header(Name::PAssertedService, names::of(service).icsi)
+    }
+}
+
+/// mcptt-info between servers: what it is about, and for whom (TS 24.379 9.2.2.2.6).
+pub(super) fn about(target: &str, user: &str) -> McInfo {
+    McInfo { request_uri: Some(target.to_owned()), calling_user: Some(user.to_owned()), ..McInfo::default() }
+}
+
+/// The status that stands for "there is no way to the receiver".
+const NO_WAY: u16 = 503;
+
+/// Whether this answer says nothing about the request itself, so that it may be tried again.
+fn comes_to_nothing(status: u16) -> bool {
+    matches!(status, 408 | 480 | 500 | 503 | 504)
+}
