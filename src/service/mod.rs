@@ -3,7 +3,8 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `router` | which procedure a request is for |
+//! | `router` | which part a request is for, by its method |
+//! | `registering`, `messages`, `publishing` | REGISTER, MESSAGE, PUBLISH: which procedure they are for |
 //! | `trust` | who sent it, and what that sender may do |
 //! | `read` | SIP to words |
 //! | `render` | words to SIP |
@@ -35,10 +36,13 @@ mod alarms;
 mod digest;
 mod holds;
 mod legs;
+mod messages;
 mod overload;
 mod owed;
+mod publishing;
 mod reach;
 mod read;
+mod registering;
 #[cfg(test)]
 mod regrouping;
 mod render;

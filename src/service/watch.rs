@@ -20,8 +20,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Service {
+    /// SUBSCRIBE: affiliation status (TS 24.379 9.2.2.2.4) or the roster of a call (10.1.3).
+    pub(super) fn subscribe(
+        &mut self,
+        now: Time,
+        id: ServerId,
+        flow: Flow,
+        request: &Request,
+    ) -> Result<(), Unknown> {
+        if request.to_tag().is_some() {
+            let (agent, ids) = (&mut self.agent, &mut self.ids);
+            self.notifier.in_dialog(now, ids, agent, request, id, &mut self.out, &mut self.notifier_events);
+            return Ok(());
+        }
+        let refuse = |refusal| Unknown::Refuse(refusal);
+        let event = self.event(request).map_err(refuse)?;
+        let user = self.sending_user(now, flow, request)?;
+        let bodies = self.bodies(request).map_err(refuse)?;
+        match event.as_str() {
+            "presence" => self.watch_affiliations(now, id, flow, request, &user, bodies),
+            "conference" => self.watch_conference(now, id, flow, request, &user, bodies),
+            _ => Err(refuse(Refusal::BadEvent)),
+        }
+    }
+
     /// SUBSCRIBE to the affiliation status of a user.
-    pub(super) fn watch_affiliations(
+    fn watch_affiliations(
         &mut self,
         now: Time,
         id: ServerId,
@@ -51,7 +75,7 @@ impl Service {
     }
 
     /// SUBSCRIBE to the roster of a call.
-    pub(super) fn watch_conference(
+    fn watch_conference(
         &mut self,
         now: Time,
         id: ServerId,
