@@ -2,12 +2,13 @@
 //! only when the file says so. `REWRITE=1 cargo test --test figures` writes what happened into the files: read that
 //! diff like code. `FIGURE=name` runs only the figures with that in their name.
 //!
-//! The first column is the step of the figure that the first line of the file cites. What follows is
-//! `from -> server words`, or `server ...`, which must come out in this order, or a verb:
+//! The first column is the step of the figure that the first line of the file cites; it begins with a digit. What
+//! follows is `from -> server words`, or `server ...`, which must come out in this order, or a verb:
 //!
 //! | verb | meaning |
 //! |---|---|
-//! | `policy`, `server`, `session`, `user`, `group`, `rules` `key=value` | changes `system.toml`; later in the file: with a restart |
+//! | `policy`, `server`, `session`, `sip`, `user`, `group`, `rules`, `partner` `key=value` | changes the configuration; later in the file: with a restart |
+//! | `without partner two.example` | takes a partner out of it |
 //! | `given alice bob registered`, `given alice affiliated fire-1`, `given alice formed harbour of fire-1,police-1`, `given alice calls fire-1 with bob` | pre-conditions; in the call everyone else is busy |
 //! | `wait 32s` | time passes, timers fire |
 //! | `repeat`, `bob repeats` | the last message that went in, or bob's last, comes again |
@@ -18,11 +19,35 @@
 //! | `crash before commit`, `crash after commit` | the server dies with the next message: nothing of it is kept; or it is kept, and nothing is sent |
 //! | `disk fails`, `disk works` | commits fail |
 //! | `look` | what the server still holds |
+//!
+//! A figure without further words has one system, `server`, that `tests/figures/system.toml` describes. A figure of
+//! several systems names them and their files first: `system one primary`, `system two partner`. Each has a store of its
+//! own, and their messages to each other are arrows of the figure as all others, written `one -> two words`. They need
+//! no line to arrive: what one sends the other gets at once, and does what it does, unless a verb says otherwise.
+//! `fire-2@two` is short for sip:fire-2@two.example, the domain of `two`; names without `@` are in the domain of the first
+//! system. `zoe@two -> two words` is a user of the second one.
+//!
+//! | verb | meaning with several systems |
+//! |---|---|
+//! | `one policy key=value`, and so on | changes the configuration of that system |
+//! | `lose one -> two`, `lose one -> two x3` | the next message, or the next three, from one to the other is lost; a stream breaks with it |
+//! | `delay one -> two 2s`, `delay one -> two 2s x3` | it takes so long; a stream keeps its order |
+//! | `double one -> two` | it arrives twice; over a stream once |
+//! | `repeat one -> two` | the last datagram from one to the other comes again |
+//! | `cut one two`, `mend one two`; `cut one -> two`, `mend one -> two` | nothing passes between them; nothing passes this way |
+//! | `crash one` | it is started again from the facts that were kept |
+//! | `crash one before commit`, `crash one after commit` | it dies at its next commit: nothing of it is kept; or it is kept, and nothing is sent |
+//! | `stop one`, `start one` | it is down: what is sent to it comes back as unreachable; it starts again from its facts |
+//! | `disk of one fails`, `disk of one works` | its commits fail |
+//!
+//! Between systems a request outside a dialog shows its Request-URI (`uri=`) and who vouches for it (`by=`,
+//! P-Asserted-Identity), and in brackets what the network does with the message. Whether it goes as a datagram or over a
+//! stream (RFC 3261 18.1.1) is not shown; clients take datagrams only.
 
 mod figure_world;
 mod outside;
 
-use figure_world::World;
+use figure_world::{SERVER, World};
 use std::fmt::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -42,15 +67,18 @@ impl<'a> Line<'a> {
         let raw = raw.trim_end();
         let (step, rest) = match raw.split_once(char::is_whitespace) {
             // Verbs stand in the first column too.
-            Some((step, rest)) if !step.is_empty() && is_message(rest) => (step, rest),
+            Some((step, rest)) if step.starts_with(|c: char| c.is_ascii_digit()) => (step, rest),
             _ => ("", raw),
         };
         Self { step, words: rest.split_whitespace().collect::<Vec<_>>().join(" "), raw }
     }
 
-    fn is_output(&self) -> bool {
-        let next = self.words.strip_prefix("server ").and_then(|rest| rest.split(' ').next());
-        matches!(next, Some("->" | "keeps" | "forgets" | "holds"))
+    /// Something that one of these systems does.
+    fn is_output(&self, systems: &[(String, String)]) -> bool {
+        let mut words = self.words.split(' ');
+        let first = words.next().unwrap_or_default();
+        systems.iter().any(|(name, _)| name == first)
+            && matches!(words.next(), Some("->" | "keeps" | "forgets" | "holds"))
     }
 
     fn is_text(&self) -> bool {
@@ -58,16 +86,18 @@ impl<'a> Line<'a> {
     }
 }
 
-/// `alice -> server ...` or `server ...`.
-fn is_message(text: &str) -> bool {
-    let words: Vec<&str> = text.split_whitespace().take(2).collect();
-    words.get(1) == Some(&"->") || words.first() == Some(&"server")
+/// The systems of a figure and their configurations: `system one primary`, or the only one.
+fn systems(lines: &[Line<'_>]) -> Vec<(String, String)> {
+    let named = lines.iter().filter_map(|line| line.words.strip_prefix("system ")?.split_once(' '));
+    let named: Vec<_> = named.map(|(name, file)| (name.to_owned(), file.to_owned())).collect();
+    if named.is_empty() { vec![(SERVER.to_owned(), "system".to_owned())] } else { named }
 }
 
 /// Runs one figure; returns the text of what happened, and what broke a rule of every figure.
 fn run(text: &str) -> (String, Vec<String>) {
     let lines: Vec<Line<'_>> = text.lines().map(Line::read).collect();
-    let mut world = World::new();
+    let systems = systems(&lines);
+    let mut world = World::new(&systems);
     let mut happened = String::new();
     let mut lines = lines.iter().peekable();
     while let Some(line) = lines.next() {
@@ -75,7 +105,7 @@ fn run(text: &str) -> (String, Vec<String>) {
             let _ = writeln!(happened, "{}", line.raw);
             continue;
         }
-        if line.is_output() {
+        if line.is_output(&systems) {
             // Without a cause before it: nothing of the kind happened.
             continue;
         }
@@ -87,7 +117,7 @@ fn run(text: &str) -> (String, Vec<String>) {
             return (happened, vec![format!("at `{}`: {why}\n  after it: {so_far}", line.words)]);
         }
         let mut steps: Vec<(&str, &str)> = Vec::new();
-        while let Some(expected) = lines.next_if(|next| next.is_output()) {
+        while let Some(expected) = lines.next_if(|next| next.is_output(&systems)) {
             steps.push((expected.words.as_str(), expected.step));
         }
         for output in world.outputs() {

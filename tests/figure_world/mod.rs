@@ -1,39 +1,50 @@
-//! The world of a figure: one node, a store in memory, a clock that moves only when the figure says so, and everyone
-//! outside, who speak plain text SIP.
+//! The world of a figure: one system or several, each with a store in memory, a clock that moves only when the figure
+//! says so, the network between the systems, and everyone outside, who speak plain text SIP.
 
+mod between;
+mod names;
 mod party;
 mod says;
+mod server;
 mod system;
 mod told;
 
-use crate::outside::judge::Judge;
+use crate::outside::judge::{Judge, Own};
 use crate::outside::message::Message;
+use crate::outside::network::{CONNECT_TIMEOUT, Network, Reach, Receiver};
+use between::{Arrival, Between, Fate};
 use bytes::Bytes;
+use names::Names;
 use party::Party;
-use rollcall::env::{Ids, Time};
+use rollcall::env::Time;
 use rollcall::model::{Change, Fact, FactKey, Transport};
-use rollcall::node::{Core, Input, Kept, Node, Ready};
-use rollcall::sip::transaction::{Flow, Path, Transmit};
+use rollcall::node::Input;
+use rollcall::sip::transaction::{Flow, Transmit};
+use server::{Crash, Server};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 use system::System;
 
 /// A running figure.
 pub struct World {
     now: Time,
-    system: System,
-    node: Option<Node>,
-    starts: u8,
-    facts: BTreeMap<FactKey, Fact>,
-    disk_works: bool,
-    next: Fate,
-    last_input: Option<(Flow, Bytes)>,
-    /// The last message of each party.
-    last_of: BTreeMap<String, Bytes>,
+    /// Name and configuration of each system, until the first message.
+    given: Vec<(String, System)>,
+    servers: Vec<Server>,
+    names: Names,
+    network: Network,
+    between: Between,
+    /// The next message that goes in from outside is lost.
+    loses: bool,
+    last_input: Option<(usize, Flow, Bytes)>,
+    /// The last message of each party, and to which system.
+    last_of: BTreeMap<String, (usize, Bytes)>,
+    /// The system that is spoken to.
+    spoken_to: usize,
     out: Vec<String>,
     pub parties: Vec<Party>,
-    judge: Judge,
     faults: Vec<String>,
     counter: u32,
     /// Nobody is at these addresses: what is sent there comes back as unreachable.
@@ -42,33 +53,28 @@ pub struct World {
     aliases: Vec<String>,
 }
 
-/// What happens to the next message that goes in.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    Arrives,
-    /// It is lost.
-    Lost,
-    /// It arrives, and the server dies before anything is kept.
-    CrashBeforeCommit,
-    /// It arrives, its facts are kept, and the server dies before anything is sent.
-    CrashAfterCommit,
-}
+/// Name of the only system of a figure that names none.
+pub const SERVER: &str = "server";
 
 impl World {
-    pub fn new() -> Self {
+    /// A world of these systems, each with its name and that of its configuration.
+    pub fn new(systems: &[(String, String)]) -> Self {
+        let given: Vec<(String, System)> =
+            systems.iter().map(|(name, file)| (name.clone(), System::new(file))).collect();
+        let names = Names::new(given.iter().map(|(name, system)| (name.clone(), system.domain().to_owned())));
         Self {
             now: Time::from_millis(1_800_000_000_000),
-            system: System::new(),
-            node: None,
-            starts: 0,
-            facts: BTreeMap::new(),
-            disk_works: true,
-            next: Fate::Arrives,
+            given,
+            servers: Vec::new(),
+            names,
+            network: Network::default(),
+            between: Between::default(),
+            loses: false,
             last_input: None,
             last_of: BTreeMap::new(),
+            spoken_to: 0,
             out: Vec::new(),
             parties: Vec::new(),
-            judge: Judge::default(),
             faults: Vec::new(),
             counter: 0,
             vanished: Vec::new(),
@@ -99,48 +105,155 @@ impl World {
     /// Does what one line says.
     pub fn act(&mut self, line: &str) {
         let words: Vec<&str> = line.split(' ').collect();
-        if self.system.change(&words) {
-            if self.node.is_some() {
-                self.restart();
-            }
+        if words[0] == "system" || self.change(&words) {
             return;
         }
+        self.begin();
         match words.as_slice() {
             ["given", given @ ..] => self.given(given),
-            ["wait", span] => self.wait(span),
+            ["wait", span] => self.wait(duration(span)),
             ["repeat"] => {
-                let (flow, octets) = self.last_input.clone().expect("nothing to repeat");
-                self.datagram(flow, octets);
+                let (to, flow, octets) = self.last_input.clone().expect("nothing to repeat");
+                self.datagram(to, flow, octets);
+            }
+            ["repeat", from, "->", to] => {
+                let way = self.way(from, to);
+                self.between.repeat(self.now, way);
             }
             [name, "repeats"] => {
-                let octets = self.last_of.get(*name).expect("nothing to repeat").clone();
+                let (to, octets) = self.last_of.get(*name).expect("nothing to repeat").clone();
                 let flow = self.flow(name);
-                self.datagram(flow, octets);
+                self.datagram(to, flow, octets);
             }
-            ["lose"] => self.next = Fate::Lost,
-            ["crash"] => self.restart(),
-            ["crash", "before", "commit"] => self.next = Fate::CrashBeforeCommit,
-            ["crash", "after", "commit"] => self.next = Fate::CrashAfterCommit,
-            ["disk", "fails"] => self.disk_works = false,
-            ["disk", "works"] => self.disk_works = true,
-            ["look"] => self.look(),
+            ["lose"] => self.loses = true,
+            ["lose", from, "->", to, times @ ..] => self.expect(from, to, Fate::Lost, times),
+            ["double", from, "->", to, times @ ..] => self.expect(from, to, Fate::Twice, times),
+            ["delay", from, "->", to, span, times @ ..] => {
+                self.expect(from, to, Fate::Delayed(duration(span)), times);
+            }
+            ["cut", from, "->", to] => self.between.cut(self.way(from, to)),
+            ["mend", from, "->", to] => self.between.mend(self.way(from, to)),
+            ["cut", one, other] => [(one, other), (other, one)]
+                .into_iter()
+                .for_each(|(from, to)| self.between.cut(self.way(from, to))),
+            ["mend", one, other] => [(one, other), (other, one)]
+                .into_iter()
+                .for_each(|(from, to)| self.between.mend(self.way(from, to))),
+            ["crash", when @ ..] => self.crash(when),
+            ["stop", name] => {
+                let server = self.server(name);
+                self.network.disconnect(server);
+                self.servers[server].stop();
+            }
+            ["start", name] => {
+                let server = self.server(name);
+                self.restart(server);
+            }
+            ["disk", "fails"] => self.servers[0].disk_works = false,
+            ["disk", "works"] => self.servers[0].disk_works = true,
+            ["disk", "of", name, works] => {
+                let server = self.server(name);
+                self.servers[server].disk_works = *works == "works";
+            }
+            ["look"] => (0..self.servers.len()).for_each(|server| self.look(server)),
             [name, "vanishes"] => self.vanished.push((*name).to_owned()),
             [name, "returns"] => self.vanished.retain(|gone| gone != name),
-            [from, "->", "server", verb, rest @ ..] => self.send(from, verb, rest),
+            [from, "->", to, verb, rest @ ..] => {
+                let to = self.server(to);
+                self.send(from, to, verb, rest);
+            }
             _ => panic!("not a line of a figure: {line}"),
+        }
+        self.arrivals();
+    }
+
+    /// Changes a configuration if the line is about one: that of the system it begins with, or of the only one.
+    fn change(&mut self, words: &[&str]) -> bool {
+        let named = self.given.iter().position(|(name, _)| name == words[0] && self.given.len() > 1);
+        let words = if named.is_some() { &words[1..] } else { words };
+        let place = named.unwrap_or(0);
+        let changed = match self.servers.get_mut(place) {
+            Some(server) => server.system.change(words),
+            None => self.given[place].1.change(words),
+        };
+        if changed && !self.servers.is_empty() {
+            self.restart(place);
+        }
+        changed
+    }
+
+    /// Starts all systems, if that was not done.
+    fn begin(&mut self) {
+        if !self.servers.is_empty() {
+            return;
+        }
+        let configs: Vec<_> = self.given.iter().map(|(_, system)| Server::config(system)).collect();
+        let media: Vec<String> = configs.iter().map(|config| config.media.address.to_string()).collect();
+        let controlling = configs.iter().flat_map(|config| &config.functions.controlling);
+        let controlling = controlling.map(ToString::to_string).chain(["sip:cf@one.example".to_owned()]);
+        let controlling: Vec<String> = controlling.collect();
+        let listeners = configs.iter().map(|config| {
+            config.server.listeners.iter().map(|listener| (listener.transport, listener.bind)).collect()
+        });
+        self.network = Network::new(listeners.collect());
+        for (place, (config, (name, system))) in configs.iter().zip(&self.given).enumerate() {
+            let own = Own {
+                sent_by: config.server.listeners[0].advertised.clone(),
+                agent: config.server.name.clone(),
+                media: media.clone(),
+                controlling: controlling.clone(),
+            };
+            let mut server = Server::new(name, place, system.clone(), Judge::new(own));
+            server.start(self.now);
+            self.servers.push(server);
         }
     }
 
-    fn send(&mut self, from: &str, verb: &str, rest: &[&str]) {
+    /// The system of this name.
+    fn server(&self, name: &str) -> usize {
+        let place = self.given.iter().position(|(given, _)| given == name);
+        place.unwrap_or_else(|| panic!("no system {name}"))
+    }
+
+    fn way(&self, from: &str, to: &str) -> (usize, usize) {
+        (self.server(from), self.server(to))
+    }
+
+    /// What happens to the next message from one system to another, or `x3` to the next three.
+    fn expect(&mut self, from: &str, to: &str, fate: Fate, times: &[&str]) {
+        let way = self.way(from, to);
+        let times = times.first().and_then(|times| times.strip_prefix('x'));
+        let times: u32 = times.map_or(1, |times| times.parse().expect("number"));
+        (0..times).for_each(|_| self.between.expect(way, fate));
+    }
+
+    /// `crash`, `crash before commit`, `crash after commit`, each of the only system or of the one that is named.
+    fn crash(&mut self, when: &[&str]) {
+        let named = when.first().and_then(|name| self.given.iter().position(|(given, _)| given == name));
+        let server = named.unwrap_or(0);
+        match &when[usize::from(named.is_some())..] {
+            [] => self.restart(server),
+            [when @ ("before" | "after"), "commit"] => {
+                let crash = Crash { keeps: *when == "after", with_message: named.is_none() };
+                self.servers[server].crash = Some(crash);
+            }
+            other => panic!("crash when? {other:?}"),
+        }
+    }
+
+    /// A message of a party.
+    fn send(&mut self, from: &str, to: usize, verb: &str, rest: &[&str]) {
+        self.spoken_to = to;
         let message = self.compose(from, verb, rest);
         let party = self.party(from);
         if message.status().is_none() {
             party.sent.insert(message.method().to_owned(), message.clone());
-            self.judge.heard(&message);
+            self.servers[to].judge.heard(&message);
         }
-        self.last_of.insert(from.to_owned(), message.octets());
+        self.last_of.insert(from.to_owned(), (to, message.octets()));
         let flow = self.flow(from);
-        self.datagram(flow, message.octets());
+        self.datagram(to, flow, message.octets());
+        self.arrivals();
     }
 
     fn flow(&mut self, name: &str) -> Flow {
@@ -174,59 +287,74 @@ impl World {
             [name, "calls", group, "with", members @ ..] => self.given_call(name, group, members),
             _ => panic!("not a pre-condition: {words:?}"),
         }
-        self.answer_all("MESSAGE");
-        self.answer_all("NOTIFY");
+        self.answer_all("MESSAGE", "200");
+        self.answer_all("NOTIFY", "200");
         self.out.clear();
     }
 
     /// A call that stands: these members accepted, all others are busy.
     fn given_call(&mut self, name: &str, group: &str, members: &[&str]) {
-        self.send(name, "INVITE", &[group]);
+        let home = self.names.home(name);
+        self.send(name, home, "INVITE", &[group]);
         for member in members {
-            self.send(member, "200", &["INVITE"]);
+            let home = self.names.home(member);
+            self.send(member, home, "200", &["INVITE"]);
         }
-        let others: Vec<String> = self.parties.iter().map(|party| party.name.clone()).collect();
-        for other in others {
-            while self.party(&other).asked.iter().any(|asked| asked.method() == "INVITE") {
-                self.send(&other, "486", &["INVITE"]);
-            }
-        }
+        self.answer_all("INVITE", "486");
         let answer = self.party(name).answers.get("INVITE").and_then(Message::status);
         assert_eq!(answer, Some(200), "the call does not stand: {:?}", self.out);
-        self.send(name, "ACK", &[]);
+        self.send(name, home, "ACK", &[]);
     }
 
     fn must(&mut self, from: &str, verb: &str, words: &[&str], status: u16) {
-        self.send(from, verb, words);
+        let home = self.names.home(from);
+        self.send(from, home, verb, words);
         let answer = self.party(from).answers.get(verb).and_then(Message::status);
         assert_eq!(answer, Some(status), "{from} {verb} {words:?}: {:?}", self.out);
     }
 
-    fn answer_all(&mut self, method: &str) {
+    /// Everyone gives this answer to all requests of a method that wait.
+    fn answer_all(&mut self, method: &str, status: &str) {
         let names: Vec<String> = self.parties.iter().map(|party| party.name.clone()).collect();
         for name in names {
-            while self.party(&name).asked.iter().any(|asked| asked.method() == method) {
-                self.send(&name, "200", &[method]);
+            while let Some(asked) = self.party(&name).asked.iter().find(|asked| asked.method() == method) {
+                let asker = asked.value("Via").split([' ', ';']).nth(1).unwrap_or_default().to_owned();
+                let to = self.servers.iter().position(|server| server.judge.own().sent_by == asker);
+                self.send(&name, to.unwrap_or(0), status, &[method]);
             }
         }
     }
 
-    fn wait(&mut self, span: &str) {
-        let span = duration(span);
+    fn wait(&mut self, span: Duration) {
         let until = self.now.plus(span);
-        while let Some(due) = self.node().due().filter(|due| *due <= until) {
-            self.now = self.now.max(due);
-            self.feed(Input::Tick);
-            if self.node().due() == Some(due) {
+        loop {
+            let arrives = self.between.due();
+            let dues =
+                self.servers.iter().enumerate().filter_map(|(place, server)| Some((server.due()?, place)));
+            let next = dues.min();
+            let Some(at) =
+                arrives.into_iter().chain(next.map(|(due, _)| due)).min().filter(|at| *at <= until)
+            else {
+                break;
+            };
+            self.now = self.now.max(at);
+            self.arrivals();
+            let Some((due, place)) = next.filter(|(due, _)| *due <= self.now) else { continue };
+            self.feed(place, Input::Tick);
+            self.arrivals();
+            if self.servers[place].due() == Some(due) {
                 // A wheel that rounds up: step over the tick.
                 self.now = self.now.plus(Duration::from_millis(10));
             }
         }
         self.now = until;
-        self.feed(Input::Tick);
-        if span > Duration::from_secs(32) {
-            self.judge.forget();
+        for place in 0..self.servers.len() {
+            self.feed(place, Input::Tick);
+            if span > Duration::from_secs(32) {
+                self.servers[place].judge.forget();
+            }
         }
+        self.arrivals();
         // Repetitions to several clients come in turns: count them where the first one stands.
         let mut counted: Vec<(String, usize)> = Vec::new();
         for line in std::mem::take(&mut self.out) {
@@ -238,110 +366,109 @@ impl World {
         self.out = counted.into_iter().flat_map(|(line, count)| vec![line; count]).collect();
     }
 
-    /// What the server still holds.
-    fn look(&mut self) {
-        let held = self.node().service().holds();
-        let line = format!("server holds {held}");
+    /// What a system still holds.
+    fn look(&mut self, server: usize) {
+        let server = &self.servers[server];
+        let line = format!("{} holds {}", server.name, server.holds());
         self.out.push(line);
     }
 
-    fn datagram(&mut self, flow: Flow, octets: Bytes) {
-        self.last_input = Some((flow, octets.clone()));
-        match std::mem::replace(&mut self.next, Fate::Arrives) {
-            Fate::Lost => {}
-            Fate::Arrives => self.feed(Input::Datagram { flow, octets }),
-            fate => {
-                let mut ready = Ready::default();
-                let now = self.now;
-                self.node().handle(now, Input::Datagram { flow, octets }, &mut ready);
-                self.node().finish(now, &mut ready);
-                if let (Fate::CrashAfterCommit, Some(batch)) = (fate, ready.batch) {
-                    batch.changes.iter().for_each(|change| self.keep(change));
+    /// A message from outside comes in, unless it is lost.
+    fn datagram(&mut self, to: usize, flow: Flow, octets: Bytes) {
+        self.last_input = Some((to, flow, octets.clone()));
+        if !std::mem::take(&mut self.loses) {
+            self.feed(to, Input::Datagram { flow, octets });
+        }
+    }
+
+    fn feed(&mut self, server: usize, input: Input) {
+        let fed = self.servers[server].feed(self.now, input);
+        for change in &fed.kept {
+            if let Some(line) = self.kept(change) {
+                let line = self.alias(format!("{} {line}", self.servers[server].name));
+                self.out.push(line);
+            }
+        }
+        self.emit(server, fed.leaving);
+        if fed.ends {
+            self.restart(server);
+        }
+    }
+
+    /// A system starts again from the facts that were kept.
+    fn restart(&mut self, server: usize) {
+        self.network.disconnect(server);
+        self.servers[server].start(self.now);
+        self.feed(server, Input::Tick);
+        self.arrivals();
+    }
+
+    /// Everything arrives whose time has come.
+    fn arrivals(&mut self) {
+        while let Some(arrival) = self.between.next(self.now) {
+            match arrival {
+                Arrival::Message { to, carrier, octets } => {
+                    let Some(input) = self.network.input(to, carrier, octets.clone()) else { continue };
+                    if self.servers[to].is_up() {
+                        self.servers[to].judge.heard(&Message::read(&octets));
+                        self.feed(to, input);
+                    }
                 }
-                self.restart();
+                Arrival::Unreachable { server, starts, ticket } => {
+                    if self.servers[server].starts() == starts {
+                        self.feed(server, Input::Unreachable { ticket });
+                    }
+                }
             }
         }
     }
 
-    fn feed(&mut self, input: Input) {
-        let now = self.now;
-        let mut ready = Ready::default();
-        self.node().handle(now, input, &mut ready);
-        self.node().finish(now, &mut ready);
-        let mut leaving = ready.at_once;
-        if let Some(batch) = ready.batch {
-            let kept = if self.disk_works { Kept::Yes } else { Kept::No };
-            if kept == Kept::Yes {
-                batch.changes.iter().for_each(|change| self.keep(change));
-            }
-            leaving.extend(self.node().settle(now, batch.number, kept));
-            if kept == Kept::No {
-                // The runtime builds the node anew from what the store has.
-                self.emit(leaving);
-                self.restart();
-                return;
-            }
-        }
-        self.emit(leaving);
-    }
-
-    fn emit(&mut self, leaving: Vec<Transmit>) {
+    fn emit(&mut self, from: usize, leaving: Vec<Transmit>) {
         for transmit in leaving {
-            if let Some(ticket) = self.emitted(&transmit) {
-                self.feed(Input::Unreachable { ticket });
+            if !self.leaves(from, &transmit)
+                && let Some(ticket) = transmit.ticket
+            {
+                self.feed(from, Input::Unreachable { ticket });
             }
         }
     }
 
-    fn node(&mut self) -> &mut Node {
-        if self.node.is_none() {
-            self.start();
-        }
-        self.node.as_mut().expect("just started")
-    }
-
-    /// A node over the configuration that starts from the facts on disk.
-    fn start(&mut self) {
-        let file = std::path::Path::new("system.toml");
-        let config = rollcall::config::Config::read(file, self.system.text().as_bytes())
-            .unwrap_or_else(|mistakes| panic!("configuration of the figure: {mistakes:?}"));
-        self.starts += 1;
-        let mut service = rollcall::node::setup::service(&config, Ids::new([self.starts; 32]));
-        for fact in self.facts.values() {
-            service.replay(self.now, fact.clone());
-        }
-        self.node = Some(Node::start(service, self.now));
-    }
-
-    fn restart(&mut self) {
-        self.start();
-        self.judge.forget();
-        self.feed(Input::Tick);
-    }
-
-    fn keep(&mut self, change: &Change) {
-        match change {
-            Change::Put(fact) => {
-                self.facts.insert(fact.key(), fact.clone());
-            }
-            Change::Remove(key) => {
-                self.facts.remove(key);
-            }
-        }
-        if let Some(line) = kept(change) {
-            let line = self.alias(format!("server {line}"));
-            self.out.push(line);
-        }
-    }
-
-    /// Hands a message to whom it is for. Returns its ticket if nobody is there.
-    fn emitted(&mut self, transmit: &Transmit) -> Option<rollcall::sip::transaction::ClientId> {
-        let peer = match transmit.path {
-            Path::Flow(flow) => flow.peer,
-            Path::Address { address, .. } => address,
+    /// Sends a message. False: it was noticed that nobody is there.
+    fn leaves(&mut self, from: usize, transmit: &Transmit) -> bool {
+        let reach = |to: usize| match self.servers[to].is_up() {
+            false => Reach::Refused,
+            true if self.between.is_cut((from, to)) || self.between.is_cut((to, from)) => Reach::Silent,
+            true => Reach::Open,
         };
-        let message = Message::read(&transmit.octets);
-        self.faults.extend(self.judge.said(&message, &transmit.octets));
+        match self.network.receiver(from, transmit, reach) {
+            Receiver::Server(to, carrier) => {
+                let octets = transmit.octets.clone();
+                let fate = self.between.leave(self.now, (from, to), carrier, octets);
+                if fate == Some(Fate::Lost) {
+                    self.network.lose(carrier);
+                }
+                let message = self.judged(from, transmit);
+                let (name, words) = (self.servers[to].name.clone(), told::between(&message, &self.names));
+                let fate = fate.map(|fate| format!(" ({fate})")).unwrap_or_default();
+                self.tell(from, &name, &message, &format!("{words}{fate}"));
+                self.servers[to].is_up()
+            }
+            Receiver::Address(peer) => self.leaves_for(from, peer, transmit),
+            Receiver::Nobody => false,
+            Receiver::Silence => {
+                if let Some(ticket) = transmit.ticket {
+                    let starts = self.servers[from].starts();
+                    let arrival = Arrival::Unreachable { server: from, starts, ticket };
+                    self.between.arrives(self.now.plus(CONNECT_TIMEOUT), arrival);
+                }
+                true
+            }
+        }
+    }
+
+    /// Hands a message to the party that it is for. False if nobody is there.
+    fn leaves_for(&mut self, from: usize, peer: SocketAddr, transmit: &Transmit) -> bool {
+        let message = self.judged(from, transmit);
         let place = self.parties.iter().position(|party| party.address == peer);
         let place = place.or_else(|| {
             // A peer that has not said anything yet.
@@ -350,19 +477,66 @@ impl World {
             self.parties.iter().position(|party| party.address == peer)
         });
         let name = place.map_or(peer.to_string(), |place| self.parties[place].name.clone());
-        let first = match message.status() {
-            Some(status) => format!("{status} {}", message.method()),
-            None => message.method().to_owned(),
-        };
-        let line = self.alias(format!("server -> {name} {first}{}", told::words(&message)));
-        self.out.push(line);
+        let words = told::words(&message, &self.names);
+        self.tell(from, &name, &message, &words);
         if self.vanished.contains(&name) {
-            return transmit.ticket;
+            return false;
         }
         if let Some(place) = place {
             self.parties[place].hear(&message);
         }
-        None
+        true
+    }
+
+    fn judged(&mut self, from: usize, transmit: &Transmit) -> Message {
+        let message = Message::read(&transmit.octets);
+        self.faults.extend(self.servers[from].judge.said(&message, &transmit.octets));
+        message
+    }
+
+    /// One arrow of what happened.
+    fn tell(&mut self, from: usize, to: &str, message: &Message, words: &str) {
+        let first = match message.status() {
+            Some(status) => format!("{status} {}", message.method()),
+            None => message.method().to_owned(),
+        };
+        let line = self.alias(format!("{} -> {to} {first}{words}", self.servers[from].name));
+        self.out.push(line);
+    }
+
+    /// What a figure tells of a change that was kept.
+    fn kept(&self, change: &Change) -> Option<String> {
+        let short = |identity: &str| self.names.short(identity);
+        Some(match change {
+            Change::Put(Fact::TemporaryGroup(side, document)) => {
+                format!("keeps {side:?} temporary {}", short(document.id.as_str()))
+            }
+            Change::Put(Fact::Regrouped(side, group, mark)) => {
+                format!("keeps {side:?} {} in {}", short(group.as_str()), short(mark.temporary.as_str()))
+            }
+            Change::Remove(FactKey::TemporaryGroup(side, group)) => {
+                format!("forgets {side:?} temporary {}", short(group.as_str()))
+            }
+            Change::Remove(FactKey::Regrouped(side, group)) => {
+                format!("forgets {side:?} {} regrouped", short(group.as_str()))
+            }
+            Change::Put(Fact::Affiliation(client)) => {
+                let groups: Vec<String> = client
+                    .groups
+                    .iter()
+                    .map(|entry| format!("{}:{:?}", short(entry.group.as_str()), entry.status).to_lowercase())
+                    .collect();
+                let device = client.client.as_str().trim_start_matches("urn:uuid:");
+                format!("keeps {device} {}", groups.join(","))
+            }
+            Change::Remove(FactKey::Affiliation(_, client)) => {
+                format!("forgets {} affiliations", client.as_str().trim_start_matches("urn:uuid:"))
+            }
+            Change::Put(Fact::Call(call)) if call.orphaned => {
+                format!("keeps call on {} that is gone", short(call.group.id.as_str()))
+            }
+            _ => return None,
+        })
     }
 
     /// Random values become `#1`, `#2`... in the order in which they appear.
@@ -390,50 +564,6 @@ impl World {
         }
         result
     }
-}
-
-/// What a figure tells of a change that was kept.
-fn kept(change: &Change) -> Option<String> {
-    Some(match change {
-        Change::Put(Fact::TemporaryGroup(side, document)) => {
-            format!("keeps {side:?} temporary {}", short(document.id.as_str()))
-        }
-        Change::Put(Fact::Regrouped(side, group, mark)) => {
-            format!("keeps {side:?} {} in {}", short(group.as_str()), short(mark.temporary.as_str()))
-        }
-        Change::Remove(FactKey::TemporaryGroup(side, group)) => {
-            format!("forgets {side:?} temporary {}", short(group.as_str()))
-        }
-        Change::Remove(FactKey::Regrouped(side, group)) => {
-            format!("forgets {side:?} {} regrouped", short(group.as_str()))
-        }
-        Change::Put(Fact::Affiliation(client)) => {
-            let groups: Vec<String> = client
-                .groups
-                .iter()
-                .map(|entry| format!("{}:{:?}", short(entry.group.as_str()), entry.status).to_lowercase())
-                .collect();
-            let device = client.client.as_str().trim_start_matches("urn:uuid:");
-            format!("keeps {device} {}", groups.join(","))
-        }
-        Change::Remove(FactKey::Affiliation(_, client)) => {
-            format!("forgets {} affiliations", client.as_str().trim_start_matches("urn:uuid:"))
-        }
-        Change::Put(Fact::Call(call)) if call.orphaned => {
-            format!("keeps call on {} that is gone", short(call.group.id.as_str()))
-        }
-        _ => return None,
-    })
-}
-
-/// `fire-1` is sip:fire-1@one.example, `fire-2@two.example` is sip:fire-2@two.example.
-fn full(identity: &str) -> String {
-    if identity.contains('@') { format!("sip:{identity}") } else { format!("sip:{identity}@one.example") }
-}
-
-/// `sip:fire-1@one.example` is `fire-1` in a figure.
-fn short(identity: &str) -> String {
-    identity.trim_start_matches("sip:").trim_end_matches("@one.example").to_owned()
 }
 
 fn duration(text: &str) -> Duration {

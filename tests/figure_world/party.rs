@@ -5,7 +5,8 @@ use crate::outside::{bodies, xml};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-/// One address outside. A client of a user is called after the user (`bob`), a further one with a suffix (`bob.desk`).
+/// One address outside. A client of a user is called after the user (`bob`, `zoe@two`), a further one with a suffix
+/// (`bob.desk`, `zoe.desk@two`).
 #[derive(Debug)]
 pub struct Party {
     pub name: String,
@@ -81,14 +82,24 @@ impl Party {
         }
     }
 
-    /// The user whose client this is.
-    pub fn user(&self) -> &str {
-        self.name.split('.').next().unwrap_or_default()
+    /// The user whose client this is: `zoe@two` of the client `zoe.desk@two`.
+    pub fn user(&self) -> String {
+        let (client, system) = self.name.split_at(self.name.find('@').unwrap_or(self.name.len()));
+        format!("{}{system}", client.split('.').next().unwrap_or_default())
+    }
+
+    /// The name of the client without that of its system: `zoe.desk`.
+    pub fn client(&self) -> &str {
+        self.name.split('@').next().unwrap_or_default()
     }
 
     /// Contact value of a client.
     pub fn contact(&self) -> String {
-        format!("<sip:{}@{}>;+g.3gpp.mcptt", self.user(), self.address)
+        format!(
+            "<sip:{}@{}>;+g.3gpp.mcptt",
+            self.client().split('.').next().unwrap_or_default(),
+            self.address
+        )
     }
 
     /// The server says something to this party.
@@ -162,9 +173,11 @@ impl Party {
         self.answers.insert(method, message.clone());
     }
 
-    /// The newest request of this method that waits, of MESSAGEs the oldest; a final answer takes it away.
-    pub fn take_asked(&mut self, method: &str, last_word: bool) -> Option<Message> {
-        let mut all = self.asked.iter().enumerate().filter(|(_, request)| request.method() == method);
+    /// The newest request of this method that waits, of MESSAGEs the oldest, of the system whose name in
+    /// Via this is; a final answer takes it away.
+    pub fn take_asked(&mut self, method: &str, asker: &str, last_word: bool) -> Option<Message> {
+        let meant = |request: &Message| request.method() == method && request.value("Via").contains(asker);
+        let mut all = self.asked.iter().enumerate().filter(|(_, request)| meant(request));
         let (place, _) = if method == "MESSAGE" { all.next()? } else { all.next_back()? };
         Some(if last_word { self.asked.remove(place) } else { self.asked[place].clone() })
     }

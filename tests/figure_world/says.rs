@@ -4,8 +4,9 @@
 //! `+Name:value` adds a header (`_` stands for a space), `-Name` leaves one out, `uri=` addresses another URI,
 //! `method=` says another method in the first line.
 
+use super::World;
+use super::names::Names;
 use super::party::Party;
-use super::{World, full};
 use crate::outside::message::{Message, parameter, uri_in};
 use crate::outside::{bodies, digest};
 
@@ -28,8 +29,8 @@ impl<'a> Words<'a> {
     }
 
     /// `a,b,c` as identities.
-    fn list(text: &str) -> Vec<String> {
-        text.split(',').filter(|one| !one.is_empty()).map(full).collect()
+    fn list(text: &str, names: &Names) -> Vec<String> {
+        text.split(',').filter(|one| !one.is_empty()).map(|one| names.full(one)).collect()
     }
 }
 
@@ -51,7 +52,7 @@ impl World {
             "PRACK" => self.prack(from, &words),
             "CANCEL" => self.cancel(from),
             code if code.parse::<u16>().is_ok() => self.answer(from, code, &words),
-            other => self.request(from, other, &full("mcptt")),
+            other => self.request(from, other, &self.function("mcptt")),
         };
         if let Some(method) = words.value("method") {
             message.start = format!("{method} {} SIP/2.0", message.uri());
@@ -73,6 +74,21 @@ impl World {
         message
     }
 
+    /// The identity of a short name.
+    fn full(&self, name: &str) -> String {
+        self.names.full(name)
+    }
+
+    /// The domain that is spoken to, as a URI.
+    fn domain(&self) -> String {
+        format!("sip:{}", self.servers[self.spoken_to].system.domain())
+    }
+
+    /// A function of the system that is spoken to.
+    fn function(&self, name: &str) -> String {
+        format!("sip:{name}@{}", self.servers[self.spoken_to].system.domain())
+    }
+
     fn number(&mut self) -> u32 {
         self.counter += 1;
         self.counter
@@ -82,8 +98,8 @@ impl World {
     fn request(&mut self, from: &str, method: &str, uri: &str) -> Message {
         let n = self.number();
         let party = self.party(from);
-        let (address, user) = (party.address, full(party.user()));
-        let asserted = party.psi;
+        let (address, user, asserted) = (party.address, party.user(), party.psi);
+        let user = self.full(&user);
         let message = Message::new(format!("{method} {uri} SIP/2.0"))
             .add("Via", format!("SIP/2.0/UDP {address};branch=z9hG4bKf{n};rport"))
             .add("Max-Forwards", "70")
@@ -103,14 +119,14 @@ impl World {
         match words.value("by").filter(|_| self.party(from).psi.is_none()) {
             Some(user) => {
                 let tag = parameter(message.value("From"), "tag").unwrap_or_default().to_owned();
-                let asserted = format!("<{}>", full(user));
+                let asserted = format!("<{}>", self.full(user));
                 message
-                    .set("From", format!("<{}>;tag={tag}", full(user)))
+                    .set("From", format!("<{}>;tag={tag}", self.full(user)))
                     .add("P-Asserted-Identity", asserted)
                     .add("P-Asserted-Service", bodies::ICSI)
             }
             None => match words.value("as") {
-                Some(user) => message.add("P-Preferred-Identity", format!("<{}>", full(user))),
+                Some(user) => message.add("P-Preferred-Identity", format!("<{}>", self.full(user))),
                 None => message,
             }
             .add("P-Preferred-Service", bodies::ICSI),
@@ -120,14 +136,15 @@ impl World {
     /// RFC 3261 10.2: one Call-ID for all registrations of a client, CSeq rising. From the core (`of=`) each has a
     /// Call-ID of its own (TS 24.229 5.4.1.7).
     fn register(&mut self, from: &str, words: &Words<'_>) -> Message {
-        let domain = "sip:one.example";
+        let domain = self.domain();
         let core = words.value("of");
+        let user = self.party(from).user();
+        let user = self.full(core.unwrap_or(&user));
         let party = self.party(from);
-        let user = full(core.unwrap_or(party.user()));
         party.registrations += 1;
         let cseq = words.value("cseq").map_or(party.registrations.to_string(), str::to_owned);
         let instance =
-            party.name.contains('.').then(|| format!(";+sip.instance=\"<urn:uuid:{}>\"", party.name));
+            party.name.contains('.').then(|| format!(";+sip.instance=\"<urn:uuid:{}>\"", party.client()));
         let contact = match words.value("contact") {
             Some("none") => None,
             Some("*") => Some("*".to_owned()),
@@ -141,7 +158,7 @@ impl World {
             all.find(|one| one.contains(wanted)).unwrap_or_default().to_owned()
         });
         let mut message = self
-            .request(from, "REGISTER", domain)
+            .request(from, "REGISTER", &domain)
             .set("To", format!("<{user}>"))
             .set("CSeq", format!("{cseq} REGISTER"));
         if core.is_none() {
@@ -156,20 +173,22 @@ impl World {
         }
         if let (Some(password), Some(challenge)) = (words.value("password"), challenge) {
             let name = words.value("username").unwrap_or(from);
-            let credentials = digest::authorization(&challenge, name, password, "REGISTER", domain);
+            let credentials = digest::authorization(&challenge, name, password, "REGISTER", &domain);
             message = message.add("Authorization", credentials);
         }
         message
     }
 
     fn publish(&mut self, from: &str, words: &Words<'_>) -> Message {
-        let groups = words.first().map(Words::list).unwrap_or_default();
-        let target = words.value("for").unwrap_or(self.party(from).user()).to_owned();
+        let groups = words.first().map(|groups| Words::list(groups, &self.names)).unwrap_or_default();
+        let user = self.party(from).user();
+        let target = words.value("for").unwrap_or(&user).to_owned();
         let expires = words.value("expires").unwrap_or(if groups.is_empty() { "0" } else { "4294967295" });
-        let client = format!("urn:uuid:{}", words.value("client").unwrap_or(from));
+        let client = format!("urn:uuid:{}", words.value("client").unwrap_or(client_of(from)));
         let p_id = format!("p{}", self.number());
-        let pidf = bodies::pidf(&full(words.value("entity").unwrap_or(&target)), &client, &groups, &p_id);
-        let info = bodies::info(&bodies::uri("mcptt-request-uri", &full(&target)));
+        let pidf =
+            bodies::pidf(&self.full(words.value("entity").unwrap_or(&target)), &client, &groups, &p_id);
+        let info = bodies::info(&bodies::uri("mcptt-request-uri", &self.full(&target)));
         let tag = match words.value("if-match") {
             Some("last") => {
                 let tag =
@@ -178,7 +197,8 @@ impl World {
             }
             other => other.map(str::to_owned),
         };
-        let mut message = self.of_user(from, "PUBLISH", &full("mcptt"), words).add("Event", "presence");
+        let mut message =
+            self.of_user(from, "PUBLISH", &self.function("mcptt"), words).add("Event", "presence");
         if expires != "none" {
             message = message.add("Expires", expires);
         }
@@ -206,14 +226,17 @@ impl World {
         }
         let package = words.first().unwrap_or("presence");
         let (uri, about) = if package == "conference" {
-            let of_call = words.value("in").and_then(|group| {
+            let of_call = words.value("in").map(|group| self.full(group)).and_then(|group| {
                 let mut dialogs = self.party(from).dialogs.iter();
-                dialogs.rfind(|dialog| dialog.about == full(group)).map(|dialog| dialog.target.clone())
+                dialogs.rfind(|dialog| dialog.about == group).map(|dialog| dialog.target.clone())
             });
             let session = of_call.unwrap_or_else(|| self.session(words.value("of").unwrap_or(from)));
-            (session, words.value("group").map(full))
+            (session, words.value("group").map(|group| self.full(group)))
         } else {
-            (full("mcptt"), Some(full(words.value("of").unwrap_or(self.party(from).user()))))
+            {
+                let user = self.party(from).user();
+                (self.function("mcptt"), Some(self.full(words.value("of").unwrap_or(&user))))
+            }
         };
         let message =
             self.of_user(from, "SUBSCRIBE", &uri, words).add("Event", package).add("Expires", expires);
@@ -233,20 +256,20 @@ impl World {
 
     /// The session identity that the party got last.
     fn session(&mut self, from: &str) -> String {
-        self.party(from)
-            .session
-            .clone()
-            .unwrap_or_else(|| "sip:mcptt@192.0.2.100:5060;gr=0000000000000001".to_owned())
+        self.party(from).session.clone().unwrap_or_else(|| {
+            let address = &self.servers[self.spoken_to].judge.own().sent_by;
+            format!("sip:mcptt@{address};gr=0000000000000001")
+        })
     }
 
     /// `regroup of=a,b group=c tid=t`, `teardown group=c tid=t`.
     fn operation(&mut self, from: &str, words: &Words<'_>) -> Message {
-        let group = words.value("group").map(full);
+        let group = words.value("group").map(|group| self.full(group));
         let about = group.clone().map(|group| bodies::uri("mcptt-request-uri", &group)).unwrap_or_default();
         let tid = words.value("tid");
         let (kind, document) = match words.first() {
             Some("regroup") => {
-                let constituents = Words::list(words.value("of").unwrap_or_default());
+                let constituents = Words::list(words.value("of").unwrap_or_default(), &self.names);
                 ("group-regroup-request", bodies::regroup(&group.unwrap_or_default(), &constituents, tid))
             }
             Some("teardown") => {
@@ -257,7 +280,7 @@ impl World {
         let kind = words.value("kind").unwrap_or(kind);
         let kind = format!("<anyExt>{}</anyExt>", bodies::string("req-type", kind));
         let info = bodies::info(&format!("{about}{kind}"));
-        let message = self.of_user(from, "MESSAGE", &full("gms"), words);
+        let message = self.of_user(from, "MESSAGE", &self.function("gms"), words);
         match words.value("without") {
             Some("gmop") => message.with_body(bodies::INFO, &info),
             Some("info") => message.with_body(bodies::GMOP, &document),
@@ -272,8 +295,8 @@ impl World {
         let function = self.party(from).psi;
         let uri = match function {
             _ if what == "session" => self.session(words.value("of").unwrap_or(from)),
-            Some("sip:pf@one.example") => full("groups"),
-            _ => full("mcptt"),
+            Some("sip:pf@one.example") => self.function("groups"),
+            _ => self.function("mcptt"),
         };
         let mut params =
             format!("<session-type>{}</session-type>", words.value("session").unwrap_or("prearranged"));
@@ -283,15 +306,15 @@ impl World {
                  xmlns:xenc=\"http://www.w3.org/2001/04/xmlenc#\"/></mcptt-request-uri>",
             );
         } else if what != "session" {
-            params.push_str(&bodies::uri("mcptt-request-uri", &full(what)));
+            params.push_str(&bodies::uri("mcptt-request-uri", &self.full(what)));
         } else if let Some(group) = words.value("group") {
-            params.push_str(&bodies::uri("mcptt-request-uri", &full(group)));
+            params.push_str(&bodies::uri("mcptt-request-uri", &self.full(group)));
         }
         if function.is_some() {
-            let caller = full(words.value("by").unwrap_or("alice"));
+            let caller = self.full(words.value("by").unwrap_or("alice"));
             params.push_str(&bodies::uri("mcptt-calling-user-id", &caller));
             if let Some(group) = words.value("group") {
-                params.push_str(&bodies::uri("mcptt-calling-group-id", &full(group)));
+                params.push_str(&bodies::uri("mcptt-calling-group-id", &self.full(group)));
             }
         }
         params.push_str(&indications(words));
@@ -302,7 +325,7 @@ impl World {
             Some("none") => {}
             None if function.is_some() => {}
             client => {
-                let client = format!("urn:uuid:{}", client.or(words.value("by")).unwrap_or(from));
+                let client = format!("urn:uuid:{}", client_of(client.or(words.value("by")).unwrap_or(from)));
                 params.push_str(&bodies::string("mcptt-client-id", &client));
             }
         }
@@ -380,10 +403,11 @@ impl World {
     /// A request in the newest call, or in that of the group that `of=` names; `late`: in the one that ended last. BYE
     /// ends the dialog.
     fn within(&mut self, from: &str, method: &str, words: &Words<'_>) -> Message {
+        let of = words.value("of").map(|group| self.full(group));
         let party = self.party(from);
         let list = if words.has("late") { &mut party.ended } else { &mut party.dialogs };
-        let place = match words.value("of") {
-            Some(group) => list.iter().rposition(|dialog| dialog.about == full(group)),
+        let place = match of {
+            Some(group) => list.iter().rposition(|dialog| dialog.about == group),
             None => list.len().checked_sub(1),
         };
         let place = place.unwrap_or_else(|| panic!("{from} has no dialog"));
@@ -435,13 +459,16 @@ impl World {
     fn answer(&mut self, from: &str, code: &str, words: &Words<'_>) -> Message {
         let status: u16 = code.parse().expect("status");
         let method = words.first().expect("method");
+        let asker = self.servers[self.spoken_to].judge.own().sent_by.clone();
         let party = self.party(from);
-        let asked = party.take_asked(method, status >= 200);
+        let asked = party.take_asked(method, &asker, status >= 200);
         let request = asked.unwrap_or_else(|| panic!("{from} was not asked {method}"));
         let mut message = Message::new(format!("SIP/2.0 {status} Whatever"));
         for (name, value) in &request.headers {
             let value = match name.as_str() {
-                "To" if parameter(value, "tag").is_none() && status > 100 => format!("{value};tag=u-{from}"),
+                "To" if parameter(value, "tag").is_none() && status > 100 => {
+                    format!("{value};tag=u-{}", client_of(from))
+                }
                 "Via" | "From" | "To" | "Call-ID" | "CSeq" | "Record-Route" => value.clone(),
                 _ => continue,
             };
@@ -485,6 +512,11 @@ impl World {
         };
         &mut self.parties[place]
     }
+}
+
+/// `zoe.desk` of `zoe.desk@two`.
+fn client_of(name: &str) -> &str {
+    name.split('@').next().unwrap_or_default()
 }
 
 /// Emergency, alert and imminent peril of a request.

@@ -1,7 +1,6 @@
-//! The configuration of a figure: `tests/figures/system.toml`, changed by the first lines of the figure.
+//! The configuration of a system: a file in `tests/figures/`, changed by lines of the figure.
 
-/// The configuration that every figure starts from.
-const SYSTEM: &str = include_str!("../figures/system.toml");
+use std::path::Path;
 
 /// A configuration as text.
 #[derive(Clone, Debug)]
@@ -10,38 +9,60 @@ pub struct System {
 }
 
 impl System {
-    pub fn new() -> Self {
-        Self { text: SYSTEM.to_owned() }
+    /// Starts from `tests/figures/NAME.toml`.
+    pub fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/figures");
+        let path = folder.join(format!("{name}.toml"));
+        let text =
+            std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Self { text }
     }
 
     pub fn text(&self) -> &str {
         &self.text
     }
 
+    /// The domain that `[server]` names.
+    pub fn domain(&self) -> &str {
+        let domain = self.text.lines().find_map(|line| line.strip_prefix("domain = \""));
+        domain.and_then(|rest| rest.strip_suffix('"')).expect("the configuration names a domain")
+    }
+
     /// Changes the configuration if the line is about it: `policy regrouped_call=follow`, `server registrar=false`,
-    /// `user bob answer_mode=automatic`, `group rescue-1 minimum_to_start=2`, `rules fire-1 join=nobody`.
+    /// `user bob answer_mode=automatic`, `group rescue-1 minimum_to_start=2`, `rules fire-1 join=nobody`,
+    /// `partner two.example may=call,affiliate`, `without partner two.example`.
     pub fn change(&mut self, words: &[&str]) -> bool {
+        let domain = self.domain().to_owned();
         let (from, settings) = match words {
-            [section @ ("policy" | "policy.resource_priority" | "server" | "session"), settings @ ..] => {
-                (format!("[{section}]"), settings)
-            }
+            [
+                section @ ("policy" | "policy.resource_priority" | "server" | "session" | "sip"),
+                settings @ ..,
+            ] => (format!("[{section}]"), settings),
             [table @ ("user" | "group"), id, settings @ ..] => {
-                (format!("[[{table}]]\nid = \"sip:{id}@one.example\""), settings)
+                (format!("[[{table}]]\nid = \"sip:{id}@{domain}\""), settings)
             }
-            ["rules", id, settings @ ..] => (format!("[[group]]\nid = \"sip:{id}@one.example\""), settings),
+            ["rules", id, settings @ ..] => (format!("[[group]]\nid = \"sip:{id}@{domain}\""), settings),
+            ["partner", partner, settings @ ..] => (format!("[[partner]]\ndomain = \"{partner}\""), settings),
+            ["without", "partner", partner] => {
+                self.remove(&format!("[[partner]]\ndomain = \"{partner}\""));
+                return true;
+            }
             _ => return false,
         };
-        let mut start = self.text.find(&from).unwrap_or_else(|| panic!("system.toml has no {from}"));
-        start += from.len();
+        let mut start = self.find(&from) + from.len();
         if words[0] == "rules" {
             let rules = "[group.rules]";
             start += self.text[start..].find(rules).expect("the group has rules") + rules.len();
         }
         for setting in settings {
             let (key, value) = setting.split_once('=').unwrap_or_else(|| panic!("no setting: {setting}"));
-            self.set(start, key, value);
+            self.set(start, key, &literal(key, value, &domain));
         }
         true
+    }
+
+    fn find(&self, table: &str) -> usize {
+        self.text.find(table).unwrap_or_else(|| panic!("the configuration has no {table}"))
     }
 
     /// Replaces a key of the table whose lines begin at `start`, or adds it.
@@ -53,21 +74,30 @@ impl System {
             .filter(|line| line.split(" = ").next() != Some(key))
             .flat_map(|line| [line, "\n"])
             .collect();
-        self.text = format!("{before}\n{key} = {}{kept}{after}", literal(value));
+        self.text = format!("{before}\n{key} = {value}{kept}{after}");
+    }
+
+    /// Removes the table that begins so.
+    fn remove(&mut self, table: &str) {
+        let start = self.find(table);
+        let end = self.text[start..].find("\n[").map_or(self.text.len(), |end| start + end + 1);
+        self.text.replace_range(start..end, "");
     }
 }
 
-/// A TOML value: numbers and truth values are bare, `a,b` is a list of users, anything else is a string.
-fn literal(value: &str) -> String {
-    if value.parse::<u32>().is_ok() || value == "true" || value == "false" {
+/// A TOML value: numbers and truth values are bare, `a,b` is a list of users, anything else is a string. What a partner
+/// may do is a list of words, which may be empty.
+fn literal(key: &str, value: &str, domain: &str) -> String {
+    let list = |word: &dyn Fn(&str) -> String| {
+        let words: Vec<String> = value.split(',').filter(|one| !one.is_empty()).map(word).collect();
+        format!("[{}]", words.join(", "))
+    };
+    if key == "may" {
+        list(&|word| format!("\"{word}\""))
+    } else if value.parse::<u32>().is_ok() || value == "true" || value == "false" {
         value.to_owned()
     } else if value.contains(',') {
-        let users: Vec<String> = value
-            .split(',')
-            .filter(|user| !user.is_empty())
-            .map(|user| format!("\"sip:{user}@one.example\""))
-            .collect();
-        format!("[{}]", users.join(", "))
+        list(&|user| format!("\"sip:{user}@{domain}\""))
     } else {
         format!("\"{value}\"")
     }

@@ -1,14 +1,15 @@
 //! What a figure tells of a message beyond its method: only what the standard gives a meaning.
 
-use super::short;
+use super::names::Names;
 use crate::outside::message::{Message, parameter, uri_in};
 use crate::outside::xml;
 use std::fmt::Write as _;
 
 /// The words of a message, each with a space before it.
-pub fn words(message: &Message) -> String {
+pub fn words(message: &Message, names: &Names) -> String {
+    let short = |identity: &str| names.short(identity);
     let mut words = String::new();
-    headers(message, &mut words);
+    headers(message, names, &mut words);
     let body = &message.body;
     for (element, key) in [
         ("mcptt-request-uri", "to"),
@@ -34,9 +35,9 @@ pub fn words(message: &Message) -> String {
         let _ = write!(words, " result={result}");
     }
     for tag in xml::tags(body, "affiliation") {
-        if let (Some(group), Some(status)) = (xml::attribute(tag, "group"), xml::attribute(tag, "status")) {
-            let _ = write!(words, " {}:{status}", short(group));
-        }
+        let Some(group) = xml::attribute(tag, "group") else { continue };
+        let status = xml::attribute(tag, "status").map(|status| format!(":{status}")).unwrap_or_default();
+        let _ = write!(words, " {}{status}", short(group));
     }
     if let Some(roster) = xml::tags(body, "conference-info").first() {
         let _ = write!(words, " roster={}", xml::attribute(roster, "version").unwrap_or_default());
@@ -52,7 +53,20 @@ pub fn words(message: &Message) -> String {
     words
 }
 
-fn headers(message: &Message, words: &mut String) {
+/// The words of a message between two systems: whom it is for and who vouches for it, too.
+pub fn between(message: &Message, names: &Names) -> String {
+    let begins = message.status().is_none() && parameter(message.value("To"), "tag").is_none();
+    if !begins || message.method() == "ACK" || message.method() == "CANCEL" {
+        return words(message, names);
+    }
+    let uri = names.short(message.uri());
+    let by = uri_in(message.value("P-Asserted-Identity"));
+    let by = if by.is_empty() { String::new() } else { format!(" by={}", names.short(by)) };
+    format!(" uri={uri}{by}{}", words(message, names))
+}
+
+fn headers(message: &Message, names: &Names, words: &mut String) {
+    let short = |identity: &str| names.short(identity);
     for warning in message.all("Warning") {
         let _ = write!(words, " warning={:?}", warning.split('"').nth(1).unwrap_or_default());
     }

@@ -5,10 +5,6 @@ use super::{bodies, xml};
 use bytes::Bytes;
 use std::collections::HashMap;
 
-/// Our name in Via.
-const SENT_BY: &str = "192.0.2.100:5060";
-/// Host in Warning.
-const WARNING_AGENT: &str = "one.example";
 /// Children of `mcptt-Params` in the order of the schema (TS 24.379 F.1.2).
 const MCPTT_PARAMS: [&str; 20] = [
     "mcptt-access-token",
@@ -33,9 +29,23 @@ const MCPTT_PARAMS: [&str; 20] = [
     "anyExt",
 ];
 
+/// How the server that is judged names itself.
+#[derive(Clone, Debug)]
+pub struct Own {
+    /// Its name in Via.
+    pub sent_by: String,
+    /// Host in Warning.
+    pub agent: String,
+    /// The media function, and those whose descriptions it hands on.
+    pub media: Vec<String>,
+    /// Controlling functions, here or elsewhere, whose invitations it sends or hands on.
+    pub controlling: Vec<String>,
+}
+
 /// What the judge remembers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Judge {
+    own: Own,
     /// Requests that came in, by branch and method.
     requests: HashMap<(String, String), Message>,
     /// Final answers to them.
@@ -47,6 +57,21 @@ pub struct Judge {
 }
 
 impl Judge {
+    pub fn new(own: Own) -> Self {
+        Self {
+            own,
+            requests: HashMap::new(),
+            finals: HashMap::new(),
+            sent: HashMap::new(),
+            cseqs: HashMap::new(),
+        }
+    }
+
+    /// How the server names itself.
+    pub fn own(&self) -> &Own {
+        &self.own
+    }
+
     /// A request comes in.
     pub fn heard(&mut self, request: &Message) {
         if request.status().is_none() {
@@ -62,7 +87,8 @@ impl Judge {
 
     /// The server says something. Returns what is wrong with it.
     pub fn said(&mut self, message: &Message, octets: &Bytes) -> Vec<String> {
-        let mut faults = Faults { of: message, found: Vec::new() };
+        let own = self.own.clone();
+        let mut faults = Faults { own: &own, of: message, found: Vec::new() };
         faults.everything();
         if message.status().is_some() {
             self.response(message, octets, &mut faults);
@@ -116,6 +142,7 @@ fn transaction(message: &Message) -> (String, String) {
 }
 
 struct Faults<'a> {
+    own: &'a Own,
     of: &'a Message,
     found: Vec<String>,
 }
@@ -151,7 +178,7 @@ impl Faults<'_> {
             "RFC 3261 7.4.1: no Content-Type",
         );
         for warning in of.all("Warning") {
-            let fits = warning.starts_with(&format!("399 {WARNING_AGENT} \"")) && warning.ends_with('"');
+            let fits = warning.starts_with(&format!("399 {} \"", self.own.agent)) && warning.ends_with('"');
             self.check(fits, "TS 24.379 4.4.1: Warning");
         }
         for (kind, content) in of.parts() {
@@ -189,7 +216,8 @@ impl Faults<'_> {
         if ["AMR-WB", "EVS"].iter().any(|codec| bodies::offer(codec) == sdp) {
             return;
         }
-        self.check(sdp.contains("c=IN IP4 192.0.2.101"), "the media function's address");
+        let named = |media: &String| sdp.contains(&format!("c=IN IP4 {media}\r\n"));
+        self.check(self.own.media.iter().any(named), "the media function's address");
         let ports: Vec<u16> = sdp
             .split("\r\n")
             .filter_map(|line| line.strip_prefix("m="))
@@ -277,7 +305,8 @@ impl Faults<'_> {
         let of = self.of;
         let via = of.value("Via");
         self.check(
-            via.contains(SENT_BY) && parameter(via, "branch").is_some_and(|b| b.starts_with("z9hG4bK")),
+            via.contains(&format!(" {};", self.own.sent_by))
+                && parameter(via, "branch").is_some_and(|b| b.starts_with("z9hG4bK")),
             "RFC 3261 8.1.1.7: Via",
         );
         self.need("Max-Forwards", "RFC 3261 8.1.1.6");
@@ -344,7 +373,7 @@ impl Faults<'_> {
         let asserted = uri_in(of.value("P-Asserted-Identity"));
         let fits = match of.method() {
             // TS 24.379 6.3.2.2.3: handed on from the controlling function, here or elsewhere.
-            "INVITE" => ["sip:groups@one.example", "sip:cf@one.example"].contains(&asserted),
+            "INVITE" => self.own.controlling.iter().any(|controlling| controlling == asserted),
             _ => asserted == uri_in(of.value("From")) && asserted.starts_with("sip:"),
         };
         self.check(fits, "P-Asserted-Identity is the function's");

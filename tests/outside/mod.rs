@@ -8,4 +8,5 @@ pub mod bodies;
 pub mod digest;
 pub mod judge;
 pub mod message;
+pub mod network;
 pub mod xml;

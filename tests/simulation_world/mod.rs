@@ -4,7 +4,7 @@
 mod checks;
 mod phone;
 
-use crate::outside::judge::Judge;
+use crate::outside::judge::{Judge, Own};
 use crate::outside::message::Message;
 use bytes::Bytes;
 use checks::Checks;
@@ -96,6 +96,12 @@ impl World {
         let mut rng = StdRng::seed_from_u64(seed);
         let config = configuration(&mut rng);
         let calm = rng.random_bool(0.2);
+        let own = Own {
+            sent_by: "192.0.2.100:5060".to_owned(),
+            agent: "one.example".to_owned(),
+            media: vec!["192.0.2.101".to_owned()],
+            controlling: vec!["sip:groups@one.example".to_owned()],
+        };
         let mut world = Self {
             now: START,
             config,
@@ -106,7 +112,7 @@ impl World {
             phones: PHONES.iter().zip(1..).map(|(name, number)| Phone::new(name, number, START)).collect(),
             events: BinaryHeap::new(),
             order: 0,
-            judge: Judge::default(),
+            judge: Judge::new(own),
             checks: Checks::default(),
             loss: if calm { 0.0 } else { rng.random_range(0.0..0.15) },
             repetition: if calm { 0.0 } else { rng.random_range(0.0..0.1) },
