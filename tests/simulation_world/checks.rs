@@ -1,6 +1,6 @@
 //! What must hold after every step, whatever came before.
 
-use super::phone::{group_of, key};
+use super::phone::{PATIENCE, group_of, key};
 use crate::outside::message::{Message, parameter, uri_in};
 use crate::outside::{bodies, xml};
 use rollcall::config::Config;
@@ -27,11 +27,20 @@ pub struct Checks {
 }
 
 /// An INVITE to a client.
-#[derive(Clone, PartialEq, Eq)]
 struct Invited {
-    branch: String,
     call_id: String,
     group: String,
+    /// When it was sent, milliseconds.
+    at: u64,
+    /// The client said something: it may ring for long.
+    rings: bool,
+}
+
+impl Invited {
+    /// RFC 3261 17.1.1.2, timer B: nobody waits any longer for a client that says nothing.
+    fn is_given_up(&self, now: u64) -> bool {
+        !self.rings && now >= self.at + PATIENCE
+    }
 }
 
 impl Checks {
@@ -53,6 +62,10 @@ impl Checks {
                 let call =
                     self.invited.iter().find(|(_, invited)| of(invited)).map(|((_, call), _)| call.clone());
                 self.given_up(name, &call.unwrap_or_default(), Some(name));
+            }
+            Some(_) if message.method() == "INVITE" => {
+                let rings = |invited: &&mut Invited| invited.call_id == message.value("Call-ID");
+                self.invited.values_mut().filter(rings).for_each(|invited| invited.rings = true);
             }
             Some(_) => {}
         }
@@ -134,14 +147,14 @@ impl Checks {
     }
 
     /// The server says something, and this is on disk.
-    pub fn said(&mut self, name: &str, message: &Message, facts: &BTreeMap<FactKey, Fact>) {
+    pub fn said(&mut self, now: u64, name: &str, message: &Message, facts: &BTreeMap<FactKey, Fact>) {
         if name == "m" {
             let says = message.body.contains("sip:t1@") || message.body.contains("sip:t2@");
             let says = says || message.headers.iter().any(|(_, value)| value.contains("sip:t"));
             assert!(!says, "a stranger learns of a temporary group: {message:?}");
         }
         match message.status() {
-            None => self.asks(name, message),
+            None => self.asks(now, name, message),
             Some(status) if status >= 200 => {
                 if status < 300 && message.method() == "INVITE" {
                     // Whoever comes by itself need not be asked.
@@ -160,7 +173,7 @@ impl Checks {
     }
 
     /// Nobody is invited twice to one call.
-    fn asks(&mut self, name: &str, message: &Message) {
+    fn asks(&mut self, now: u64, name: &str, message: &Message) {
         let call_id = message.value("Call-ID").to_owned();
         match message.method() {
             "BYE" | "CANCEL" => self.over(name, &call_id),
@@ -169,12 +182,12 @@ impl Checks {
             {
                 let call = call_of(message);
                 assert!(!call.is_empty(), "the session identity names no call: {}", message.value("Contact"));
-                let invited = Invited { branch: key(message), call_id, group: group_of(message) };
-                let before = self.invited.insert((name.to_owned(), call.clone()), invited.clone());
+                let group = group_of(message);
+                let invited = Invited { call_id, group: group.clone(), at: now, rings: false };
+                let before = self.invited.insert((name.to_owned(), call.clone()), invited);
                 assert!(
-                    before.is_none_or(|before| before == invited),
-                    "{name} is invited twice to call {call} on {}",
-                    invited.group
+                    before.is_none_or(|before| before.is_given_up(now)),
+                    "{name} is invited twice to call {call} on {group}",
                 );
             }
             _ => {}

@@ -392,7 +392,7 @@ impl World {
                 panic!("a message to nobody: {}", message.start)
             };
             let name = self.phones[to].name.clone();
-            self.checks.said(&name, &message, &self.facts);
+            self.checks.said(self.now, &name, &message, &self.facts);
             let octets = transmit.octets.clone();
             self.travel(|| Event::ToPhone(to, octets.clone()));
         }

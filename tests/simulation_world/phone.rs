@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 const T1: u64 = 500;
 const T2: u64 = 4_000;
 /// 64*T1: how long a transaction is waited for.
-const PATIENCE: u64 = 32_000;
+pub const PATIENCE: u64 = 32_000;
 
 /// A client.
 #[derive(Debug)]
