@@ -146,6 +146,11 @@ fn samples() -> Vec<Fact> {
     let watched = [
         Watched::Affiliations { user: "sip:bob@one.example".into(), client: None, service: Service::McVideo },
         Watched::Conference { call: CallRef(10), service: Service::McVideo },
+        Watched::Group {
+            group: "sip:fire@one.example".into(),
+            service: Service::McData,
+            user: Some("sip:bob@one.example".into()),
+        },
     ];
     for (number, watched) in watched.into_iter().enumerate() {
         facts.push(Fact::Subscription(Subscription {
