@@ -192,6 +192,9 @@ pub struct GroupAffiliation {
     pub expires: Option<Time>,
     /// Service that the affiliation is for.
     pub service: Service,
+    /// The request for a call brought it, and is not answered yet (TS 24.379 9.2.2.2.12): only while `Affiliating`. If the
+    /// call is refused the entry goes, and a restart, which ends the call, takes it along.
+    pub by_call: bool,
 }
 
 /// Status values that may stand in a document.

@@ -15,6 +15,8 @@ pub struct Model {
     registered: HashMap<UserId, BTreeSet<PublicId>>,
     /// By user; the clients of a user, few, in order.
     affiliations: HashMap<UserId, Vec<ClientAffiliations>>,
+    /// Records with an entry that is on its way in or out.
+    unsettled: BTreeSet<(UserId, ClientId)>,
     affiliated: PerService<HashMap<GroupId, BTreeMap<UserId, BTreeSet<ClientId>>>>,
     calls: BTreeMap<CallRef, Call>,
     call_of_group: PerService<HashMap<GroupId, CallRef>>,
@@ -112,6 +114,9 @@ impl Model {
                 self.registrations.insert(registration.public_id.clone(), registration);
             }
             Fact::Affiliation(client) => {
+                if client.groups.iter().any(|entry| entry.status != AffiliationStatus::Affiliated) {
+                    self.unsettled.insert((client.user.clone(), client.client.clone()));
+                }
                 for entry in &client.groups {
                     if entry.status == AffiliationStatus::Affiliated {
                         self.affiliated[entry.service]
@@ -251,6 +256,9 @@ impl Model {
             }
             FactKey::Affiliation(user, client) => {
                 let Some(old) = of_client(&self.affiliations, user.as_str(), client.as_str()) else { return };
+                if !self.unsettled.is_empty() {
+                    self.unsettled.remove(&(user.clone(), client.clone()));
+                }
                 for entry in &old.groups {
                     let affiliated = &mut self.affiliated[entry.service];
                     let Some(users) = affiliated.get_mut(&entry.group) else { continue };
@@ -377,6 +385,13 @@ impl Model {
     /// Affiliations of all clients of a user, in order of the client.
     pub fn affiliations_of(&self, user: &str) -> impl Iterator<Item = &ClientAffiliations> {
         self.affiliations.get(user).into_iter().flatten()
+    }
+
+    /// Clients with an affiliation that is on its way in or out, in order of the user.
+    pub fn unsettled_affiliations(&self) -> impl Iterator<Item = &ClientAffiliations> {
+        self.unsettled
+            .iter()
+            .filter_map(|(user, client)| of_client(&self.affiliations, user.as_str(), client.as_str()))
     }
 
     /// Whether this client of the user is affiliated to exactly this group for a service (TS 24.379 6.3.6, 9.2.2.2.11).

@@ -152,6 +152,7 @@ pub fn affiliation(user: &str, client: &str, groups: &[&str]) -> Change {
                 status: AffiliationStatus::Affiliated,
                 expires: None,
                 service: Service::Mcptt,
+                by_call: false,
             })
             .collect(),
     }))

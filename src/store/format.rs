@@ -76,6 +76,7 @@ fn samples() -> Vec<Fact> {
                 status,
                 expires,
                 service,
+                by_call: status == AffiliationStatus::Affiliating,
             })
             .to_vec(),
         }),
