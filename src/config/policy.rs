@@ -122,7 +122,7 @@ impl Policy {
             .or(32);
         let affiliation_interval = policy
             .key("affiliation_interval", "Interval granted for affiliations and subscriptions to them, seconds; 4294967295: not by time (TS 24.379 9.2.1.2).")
-            .integer(60..=u32::MAX)
+            .integer(1..=u32::MAX)
             .or(u32::MAX);
         let registration_minimum = policy
             .key(

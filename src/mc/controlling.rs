@@ -4,8 +4,7 @@
 //!  O-PF              controlling function                     members
 //!    |-- INVITE ----------->| 2 media, 3 service                  |
 //!    |                      | 6.3.5.2 group, member; regrouped?   |
-//!    |                      | 119; emergency; 14a affiliated, or  |
-//!    |                      |   by this call (`affiliation::by_call`)
+//!    |                      | 119; emergency; 14a affiliated      |
 //!    |                      | 14g enough affiliated members       |
 //!    |                      |-- 14g v INVITE (`inviting`) ------->|
 //!    |<-- answer (`commencement`)                                 |
@@ -13,7 +12,6 @@
 //!
 //! A group whose call is running is joined instead (`joining`).
 
-use super::affiliation::by_call;
 use super::calls::Open;
 use super::commencement::{self, Caller, Commencement};
 use super::session::{FIRST_HOPS, Session, Template, media_leg, note, session_identity};
@@ -127,34 +125,20 @@ fn session_type_fits(document: &GroupDocument, session_type: Option<&str>) -> Re
     }
 }
 
-/// TS 24.379 6.3.6: the caller's client is affiliated for the service; where the client is not named, any client of the
-/// user. If not, the call may affiliate it.
-///
-/// # Errors
-/// 403 with 120.
+/// TS 24.379 6.3.6: the caller's client is affiliated for the service; where the client is not named, any client of the user.
 pub(super) fn affiliated(
-    view: &View<'_>,
+    model: &Model,
+    service: Service,
     user: &UserId,
     client: Option<&ClientId>,
     group: &GroupId,
-    invitation: &Invitation,
-) -> Result<Standing, Refusal> {
-    let clients = groups::affiliated_to(view.model, invitation.service, user, group);
-    match client {
-        Some(client) if clients.contains(client) => Ok(Standing::Affiliated),
-        Some(client) if by_call::eligible(view, user, client, invitation) => Ok(Standing::ByCall),
-        None if !clients.is_empty() => Ok(Standing::Affiliated),
-        _ => Err(Refusal::NotAffiliated(group.clone())),
-    }
-}
-
-/// How whoever calls or joins comes to be affiliated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Affiliated before.
-    Affiliated,
-    /// By the call, once it is accepted.
-    ByCall,
+) -> Result<(), Refusal> {
+    let clients = groups::affiliated_to(model, service, user, group);
+    let is = match client {
+        Some(client) => clients.contains(client),
+        None => !clients.is_empty(),
+    };
+    if is { Ok(()) } else { Err(Refusal::NotAffiliated(group.clone())) }
 }
 
 /// Step 14: no call is running on the group.
@@ -182,14 +166,11 @@ fn begin(
     };
     upgrading::claim(view.policy, invitation.resource_priority.as_deref(), priority)?;
     // Step 14 a.
-    let standing = affiliated(view, &user, client.as_ref(), group, &invitation)?;
+    affiliated(view.model, invitation.service, &user, client.as_ref(), group)?;
     // Step 14 g i.
     let members = groups::members_of(view.model, group);
     let asked = if document.prearranged {
-        let mut affiliated = groups::affiliated_members(view.model, invitation.service, group);
-        if standing == Standing::ByCall {
-            affiliated.entry(user.clone()).or_default().extend(client.clone());
-        }
+        let affiliated = groups::affiliated_members(view.model, invitation.service, group);
         enough(document, &members, &affiliated)?;
         affiliated
     } else {
@@ -230,7 +211,7 @@ fn begin(
         answer_modes: invitation.answer_modes,
         hops: invitation.hops.saturating_sub(1).min(FIRST_HOPS),
     };
-    let caller = Caller { leg, client, port, answer, standing };
+    let caller = Caller { leg, client, port, answer };
     let mut out = Outcome::default();
     let mut session = if document.prearranged {
         invite_members(view, call, template, caller, &members, asked, &mut out)
@@ -324,7 +305,6 @@ fn chat(
         ..Acceptance::default()
     };
     out.sends.push(Send::Call(CallSend::Accept { leg: caller.leg, acceptance: Box::new(acceptance) }));
-    caller.affiliate(view, &call, out);
     let initiator = call.initiator.clone();
     let mut session = Session::new(call, template, None);
     session.seat(view, caller.leg, initiator, caller.client, caller.port, out);
@@ -696,7 +676,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chat_group_refuses_who_may_not_join() {
+    fn a_chat_group_refuses_who_may_not_join_and_who_is_not_affiliated() {
         let chat = |user: &str| {
             let mut invitation = Switchboard::invitation(user, "fire");
             invitation.info.session_type = Some("chat".to_owned());
@@ -708,6 +688,8 @@ mod tests {
         });
         let (_, lines) = board.call_with("bob", chat("bob"));
         assert_eq!(lines, ["bob <- 403 106"]);
+        let (_, lines) = board.call_with("dave", chat("dave"));
+        assert_eq!(lines, ["dave <- 403 120"]);
         board.call_with("alice", chat("alice"));
         let (_, lines) = board.call_with("bob", chat("bob"));
         assert_eq!(lines, ["bob <- 403 106"]);

@@ -5,7 +5,6 @@
 
 mod facts;
 mod group;
-mod group_details;
 mod identity;
 mod state;
 #[cfg(test)]
@@ -14,7 +13,6 @@ mod user;
 
 pub use facts::*;
 pub use group::*;
-pub use group_details::*;
 pub use identity::*;
 pub use state::*;
 pub use user::*;

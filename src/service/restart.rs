@@ -4,7 +4,7 @@
 use super::Service;
 use crate::env::Time;
 use crate::mc::calls;
-use crate::model::{Change, Fact, Leg, LegLink};
+use crate::model::{Change, Fact, Leg, LegLink, Watched};
 
 impl Service {
     /// Takes one stored fact. All facts are taken before [`Self::resume`].
@@ -34,7 +34,10 @@ impl Service {
         }
         let subscriptions: Vec<_> = self.model.subscriptions().cloned().collect();
         for subscription in &subscriptions {
-            let package = subscription.watched.package();
+            let package = match subscription.watched {
+                Watched::Affiliations { .. } => "presence",
+                Watched::Conference { .. } => "conference",
+            };
             let event_id = subscription.event_id.as_deref();
             self.notifier.restore(
                 subscription.id,

@@ -204,7 +204,8 @@ impl Notifier {
         Some(fact)
     }
 
-    /// Takes a SUBSCRIBE with a To tag: finds its dialog, else answers 481.
+    /// Takes a SUBSCRIBE with a To tag: finds its dialog, else answers 481. `longest`: seconds that a refresh is granted
+    /// at most (RFC 6665 4.2.1.1: less than asked for is right, more is not).
     #[allow(clippy::too_many_arguments)]
     pub fn in_dialog(
         &mut self,
@@ -213,10 +214,11 @@ impl Notifier {
         agent: &mut Agent,
         request: &Request,
         server: ServerId,
+        longest: u32,
         out: &mut Outbox,
         events: &mut Vec<NotifierEvent>,
     ) {
-        if let Err(refusal) = self.refresh(now, ids, agent, request, server, out) {
+        if let Err(refusal) = self.refresh(now, ids, agent, (request, server), longest, out) {
             agent.answer(now, ids, server, refusal, None, out);
         }
         events.append(&mut self.told);
@@ -353,8 +355,8 @@ impl Notifier {
         now: Time,
         ids: &mut Ids,
         agent: &mut Agent,
-        request: &Request,
-        server: ServerId,
+        (request, server): (&Request, ServerId),
+        longest: u32,
         out: &mut Outbox,
     ) -> Result<(), Reply> {
         let gone = || Reply::new(481);
@@ -372,7 +374,8 @@ impl Notifier {
         if request.event().map_err(malformed)?.as_ref() != Some(&subscription.event) {
             return Err(Reply::new(403));
         }
-        let expires = request.number(Name::Expires).map_err(malformed)?.unwrap_or(subscription.granted);
+        let asked = request.number(Name::Expires).map_err(malformed)?.unwrap_or(subscription.granted);
+        let expires = asked.min(longest);
         let contacts = request.contacts().map_err(malformed)?;
         dialog.refresh_target(contacts.first().map(|contact| contact.uri.as_str()));
         dialog.fact.source = agent.source_of(server).or(dialog.fact.source);

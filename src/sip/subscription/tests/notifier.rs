@@ -12,6 +12,8 @@ const EVENT: &str = "Event: presence;id=9";
 struct Node {
     stand: Stand,
     notifier: Notifier,
+    /// Seconds that a refresh gets at most, if there is such a limit.
+    longest: Option<u32>,
     /// What the notifier told.
     told: Vec<NotifierEvent>,
 }
@@ -24,7 +26,8 @@ impl Node {
         for event in std::mem::take(events) {
             match event {
                 AgentEvent::Request { id, request, .. } if request.to_tag().is_some() => {
-                    self.notifier.in_dialog(*now, ids, agent, &request, id, out, &mut self.told);
+                    let longest = self.longest.unwrap_or(u32::MAX);
+                    self.notifier.in_dialog(*now, ids, agent, &request, id, longest, out, &mut self.told);
                 }
                 AgentEvent::Answered { id, status, .. } => {
                     assert!(self.notifier.answered(*now, ids, agent, id, status, out, &mut self.told));
@@ -188,6 +191,20 @@ fn a_refresh_without_expires_gets_what_was_granted_before() {
     let (mut node, mut peer) = subscribed(600);
     node.receive(&peer.request("SUBSCRIBE", &[EVENT], None));
     assert_eq!(node.stand.only().get(Name::Expires), "600");
+}
+
+#[test]
+fn a_refresh_gets_no_more_than_the_longest_interval() {
+    let (mut node, mut peer) = subscribed(600);
+    node.longest = Some(1_000);
+    for (asked, granted) in [("999", "999"), ("1000", "1000"), ("1001", "1000"), ("4294967295", "1000")] {
+        node.receive(&peer.request("SUBSCRIBE", &[EVENT, &format!("Expires: {asked}")], None));
+        assert_eq!(node.stand.only().get(Name::Expires), granted, "{asked}");
+        let expires = granted.parse().expect("a number");
+        assert_eq!(node.told(), [NotifierEvent::Refreshed { id: ID, expires }]);
+    }
+    node.pass(1_000_000);
+    assert_eq!(node.told(), [NotifierEvent::Expired { id: ID }]);
 }
 
 #[test]
