@@ -1,0 +1,204 @@
+//! New INVITEs: which function of this process they are for (TS 24.379 6.3.1.1), and who may ask for that.
+
+use super::super::Service;
+use super::super::read::canonical;
+use super::super::router::challenge;
+use super::super::trust::{Sender, Unknown};
+use super::{Addressed, End, Handover, LegState};
+use crate::env::Time;
+use crate::mc::calls::{self, Incoming};
+use crate::model::{CallRef, ClientId, LegId, LegOwner, ParticipationRef, Service as McService, UserId};
+use crate::procedure::{LegEvent, Refusal};
+use crate::sip::dialog::SessionId;
+use crate::sip::message::{Request, Uri};
+use crate::sip::transaction::Flow;
+
+impl Service {
+    /// A new INVITE: finds the function it is for (TS 24.379 6.3.1.1) and hands it over.
+    pub(in crate::service) fn invited(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        flow: Flow,
+        request: &Request,
+    ) {
+        let mut service = McService::Mcptt;
+        match self.try_invited(now, session, flow, request, &mut service) {
+            Ok(()) => {}
+            Err(Unknown::Challenge(challenges)) => {
+                let reply = challenge(challenges);
+                self.agent.refuse(now, &mut self.ids, session, reply, &mut self.out);
+            }
+            Err(Unknown::Refuse(refusal)) => {
+                let answer = refusal.answer();
+                if answer.status < 400 {
+                    tracing::debug!(call_id = request.call_id(), "call redirected: {refusal}");
+                } else {
+                    tracing::info!(
+                        call_id = request.call_id(),
+                        peer = %flow.peer,
+                        status = answer.status,
+                        "call refused: {refusal}"
+                    );
+                }
+                let reply = match self.addressed_psi(request) {
+                    Some(psi) => self.render_refusal(&answer, &psi, service),
+                    None => self.render_answer(&answer),
+                };
+                self.agent.refuse(now, &mut self.ids, session, reply, &mut self.out);
+            }
+        }
+    }
+
+    pub(super) fn addressed_psi(&self, request: &Request) -> Option<crate::model::Psi> {
+        let functions = &self.setup.policy.functions;
+        let identity = request.uri().identity();
+        functions
+            .participating
+            .iter()
+            .chain(&functions.controlling)
+            .find(|psi| psi.as_str() == identity)
+            .cloned()
+    }
+
+    /// Notes the service in whose names the answer speaks, once it is read.
+    pub(super) fn try_invited(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        flow: Flow,
+        request: &Request,
+        service: &mut McService,
+    ) -> Result<(), Unknown> {
+        let refuse = |refusal| Unknown::Refuse(refusal);
+        if self.stopping {
+            return Err(refuse(Refusal::StoreUnavailable));
+        }
+        let rejoin = self.session_addressed(request.uri());
+        let identity = request.uri().identity();
+        let functions = &self.setup.policy.functions;
+        let participating = functions.participating.iter().any(|psi| psi.as_str() == identity)
+            || matches!(rejoin, Some(Addressed { owner: LegOwner::Participation(_), .. }));
+        let controlling = functions.controlling.iter().any(|psi| psi.as_str() == identity)
+            || matches!(rejoin, Some(Addressed { owner: LegOwner::Call(_), .. }));
+        if !participating && !controlling {
+            return Err(refuse(Refusal::NotFound));
+        }
+        let sender = self.identify(now, flow, request)?;
+        // A session identity of the participating function leads to the call behind it (TS 24.379 10.1.1.3.5.1).
+        let call = match rejoin {
+            Some(addressed) => Some(addressed.call.ok_or(refuse(Refusal::NoSuchCall))?),
+            None => None,
+        };
+        let mut invitation = self.invitation(request, call).map_err(refuse)?;
+        *service = invitation.service;
+        invitation.info = canonical(invitation.info);
+        let role = match sender {
+            Sender::User(user) if participating && !invitation.focus => {
+                // TS 24.379 10.1.1.2.1.1 NOTE 2: clients do not send it, and are not believed.
+                invitation.info.calling_user = None;
+                let client = match &invitation.info.client_id {
+                    Some(client) => Some(ClientId::new(client.as_str())),
+                    None => self.client_at(now, &user.id, flow).or_else(|| user.default_client.clone()),
+                };
+                Incoming::Originating { user: user.id.clone(), client }
+            }
+            Sender::User(_) => {
+                return Err(refuse(Refusal::NotPermitted { why: "only functions may ask for that" }));
+            }
+            Sender::Function(caller) if !caller.may(&self.setup.policy).call => {
+                return Err(refuse(Refusal::PartnerMayNot(caller.psi)));
+            }
+            // One PSI may stand for both functions: then `isfocus` tells a controlling function that invites a member
+            // from a participating function that asks for a call (TS 24.379 6.3.1.1).
+            Sender::Function(caller)
+                if participating && caller.controlling && (invitation.focus || !controlling) =>
+            {
+                invitation.asserted = Some(caller.psi);
+                Incoming::Terminating
+            }
+            Sender::Function(caller) if controlling && caller.participating => {
+                self.speaks_for(&caller, invitation.info.calling_user.as_deref()).map_err(refuse)?;
+                Incoming::Controlling { from: Some(caller.psi) }
+            }
+            Sender::Function(..) => {
+                return Err(refuse(Refusal::NotPermitted { why: "peer lacks that permission" }));
+            }
+        };
+        let client = matches!(role, Incoming::Originating { .. });
+        let service = invitation.service;
+        let leg = LegId(self.ids.number());
+        let (owner, outcome) =
+            calls::incoming(&mut view!(self, now), &mut self.open, leg, role, invitation).map_err(refuse)?;
+        let end = End::Session { session, listener: flow.listener, client };
+        self.legs.legs.insert(leg, LegState { owner, service, end, established: false });
+        self.legs.by_session.insert(session, leg);
+        tracing::debug!(call_id = request.call_id(), leg = %leg, "session asked for");
+        self.cause = Some(request.call_id().to_owned());
+        self.carry_out(now, outcome);
+        Ok(())
+    }
+
+    /// What the session identity in this URI names ([`Self::session_identity`]).
+    pub(in crate::service) fn session_addressed(&self, uri: &Uri) -> Option<Addressed> {
+        let mut numbers = uri.param("gr")?.split('-').map(|number| u64::from_str_radix(number, 16).ok());
+        let (instance, behind) = (numbers.next()??, numbers.next());
+        let user = uri.user()?;
+        let names = |psis: &[crate::model::Psi]| {
+            psis.iter().any(|psi| {
+                Uri::parse(psi.as_str().as_bytes()).ok().and_then(|p| p.user().map(|u| u == user))
+                    == Some(true)
+            })
+        };
+        let functions = &self.setup.policy.functions;
+        let of_call = names(&functions.controlling);
+        // The two functions may have the same user part.
+        if of_call && (self.model.call(CallRef(instance)).is_some() || !names(&functions.participating)) {
+            let call = CallRef(instance);
+            return Some(Addressed { owner: LegOwner::Call(call), call: Some(call) });
+        }
+        if !names(&functions.participating) {
+            return None;
+        }
+        let owner = LegOwner::Participation(ParticipationRef(instance));
+        let call = behind.flatten().map(CallRef).or_else(|| self.legs.call_behind(owner));
+        Some(Addressed { owner, call })
+    }
+
+    /// The client that registered from where this message came; `None` if several did, as behind a core.
+    pub(in crate::service) fn client_at(&self, now: Time, user: &UserId, flow: Flow) -> Option<ClientId> {
+        let mut clients = self
+            .model
+            .registrations_of(user.as_str())
+            .flat_map(|registration| &registration.bindings)
+            .filter(|binding| binding.expires > now && binding.source == flow.source())
+            .map(|binding| &binding.client);
+        let first = clients.next()?;
+        if clients.all(|client| client == first) { first.clone() } else { None }
+    }
+
+    /// A function of this process is asked by another.
+    pub(in crate::service) fn hand_over(&mut self, now: Time, handover: Handover) {
+        let Handover { from, role, invitation } = handover;
+        let Some(asking) = self.legs.legs.get(&from) else { return };
+        let service = asking.service;
+        let leg = LegId(self.ids.number());
+        match calls::incoming(&mut view!(self, now), &mut self.open, leg, role, *invitation) {
+            Ok((owner, outcome)) => {
+                self.legs
+                    .legs
+                    .insert(leg, LegState { owner, service, end: End::Memory(from), established: false });
+                if let Some(asking) = self.legs.legs.get_mut(&from) {
+                    asking.end = End::Memory(leg);
+                }
+                self.legs.joined(from);
+                self.legs.joined(leg);
+                self.carry_out(now, outcome);
+            }
+            Err(refusal) => {
+                tracing::debug!(leg = %from, "refused: {refusal}");
+                self.hear_later(from, LegEvent::Refused(Box::new(refusal.into())));
+            }
+        }
+    }
+}
