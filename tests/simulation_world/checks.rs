@@ -1,6 +1,7 @@
 //! What must hold after every step, whatever came before.
 
 use super::phone::{PATIENCE, group_of, key};
+use super::setting::{self, identity};
 use crate::outside::message::{Message, parameter, uri_in};
 use crate::outside::{bodies, xml};
 use rollcall::config::Config;
@@ -10,8 +11,9 @@ use rollcall::model::{
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What the checks remember.
-#[derive(Default)]
 pub struct Checks {
+    /// The system that is checked.
+    system: usize,
     /// Everything that was changed since the last start, kept or not: what the model must be.
     facts: BTreeMap<FactKey, Fact>,
     /// Requests of clients by branch and method.
@@ -22,8 +24,6 @@ pub struct Checks {
     asked: BTreeSet<String>,
     /// INVITEs to a client that are open or accepted: by client and call.
     invited: BTreeMap<(String, String), Invited>,
-    /// When the last commit ends.
-    pub last_commit: u64,
 }
 
 /// An INVITE to a client.
@@ -44,6 +44,17 @@ impl Invited {
 }
 
 impl Checks {
+    pub fn new(system: usize) -> Self {
+        Self {
+            system,
+            facts: BTreeMap::new(),
+            requests: HashMap::new(),
+            answered: BTreeSet::new(),
+            asked: BTreeSet::new(),
+            invited: BTreeMap::new(),
+        }
+    }
+
     /// A client says something.
     pub fn heard(&mut self, name: &str, message: &Message) {
         match message.status() {
@@ -97,18 +108,20 @@ impl Checks {
             }
         }
         // Who lost the affiliation is given up; a CANCEL may have to wait for the client's first word.
-        let facts = &self.facts;
-        self.invited.retain(|(name, _), invited| is_affiliated(facts, name, &invited.group));
+        let (facts, system) = (&self.facts, self.system);
+        self.invited.retain(|(name, _), invited| {
+            is_affiliated(facts, &identity(user_of(name), system), &invited.group)
+        });
     }
 
     /// The facts give the same model again.
-    pub fn replayed(&self, model: &Model, config: &Config) {
+    pub fn replayed(&self, model: &Model, config: &Config, systems: usize) {
         let groups = config.groups.iter().map(|group| group.document.clone());
         let mut again = Model::provisioned(config.users.iter(), groups);
         for fact in self.facts.values() {
             again.apply(&Change::Put(fact.clone()));
         }
-        let (again, now): (BTreeSet<_>, BTreeSet<_>) = (told(&again), told(model));
+        let (again, now): (BTreeSet<_>, BTreeSet<_>) = (told(&again, systems), told(model, systems));
         let only = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
             one.difference(other).cloned().collect::<Vec<_>>()
         };
@@ -121,7 +134,7 @@ impl Checks {
     }
 
     /// A constituent belongs to at most one temporary group, marks and documents say the same, and both sides agree.
-    pub fn groups(&self, model: &Model, groups: &[&str]) {
+    pub fn groups(&self, model: &Model, groups: &[String]) {
         let temporary = |side| -> BTreeMap<GroupId, Vec<GroupId>> {
             let all = model.groups(side);
             all.filter_map(|group| Some((group.id.clone(), group.temporary.as_ref()?.constituents.clone())))
@@ -138,9 +151,8 @@ impl Checks {
             }
         }
         for group in groups {
-            let group = format!("sip:{group}@one.example");
             for side in [Side::Gms, Side::Mc] {
-                let mark = model.regrouped(side, &group).map(|mark| &mark.temporary);
+                let mark = model.regrouped(side, group).map(|mark| &mark.temporary);
                 assert_eq!(mark, taken.get(&GroupId::new(group.clone())), "{side:?} mark of {group}");
             }
         }
@@ -165,7 +177,7 @@ impl Checks {
                     && self.answered.insert(key)
                     && status < 300
                 {
-                    promised(name, &request, message, facts);
+                    promised(name, self.system, &request, message, facts);
                 }
             }
             Some(_) => {}
@@ -206,8 +218,7 @@ fn call_of(message: &Message) -> String {
 }
 
 /// Whether a client's user is affiliated to a group, or to a constituent of it.
-fn is_affiliated(facts: &BTreeMap<FactKey, Fact>, name: &str, group: &str) -> bool {
-    let user = format!("sip:{}@one.example", user_of(name));
+fn is_affiliated(facts: &BTreeMap<FactKey, Fact>, user: &str, group: &str) -> bool {
     let constituents = match facts.get(&FactKey::TemporaryGroup(Side::Mc, GroupId::new(group.to_owned()))) {
         Some(Fact::TemporaryGroup(_, document)) => {
             document.temporary.iter().flat_map(|temporary| temporary.constituents.clone()).collect()
@@ -224,7 +235,7 @@ fn is_affiliated(facts: &BTreeMap<FactKey, Fact>, name: &str, group: &str) -> bo
 }
 
 /// What a 2xx promises is on disk.
-fn promised(name: &str, request: &Message, answer: &Message, facts: &BTreeMap<FactKey, Fact>) {
+fn promised(name: &str, system: usize, request: &Message, answer: &Message, facts: &BTreeMap<FactKey, Fact>) {
     // The server's side of the dialog, if the answer made one or the request was in one.
     let call_id = request.value("Call-ID");
     let tag = parameter(answer.value("To"), "tag").unwrap_or_default();
@@ -236,7 +247,7 @@ fn promised(name: &str, request: &Message, answer: &Message, facts: &BTreeMap<Fa
         })
     };
     let in_dialog = |leg: &&Leg| matches!(&leg.link, LegLink::Dialog(dialog) if is_this(dialog));
-    let user = UserId::new(format!("sip:{}@one.example", user_of(name)));
+    let user = UserId::new(identity(user_of(name), system));
     match request.method() {
         "REGISTER" => {
             let contact = uri_in(request.value("Contact"));
@@ -308,10 +319,10 @@ pub fn calls(model: &Model) -> Vec<String> {
 }
 
 /// Everything a model knows that can change, in a fixed order.
-fn told(model: &Model) -> BTreeSet<String> {
+fn told(model: &Model, systems: usize) -> BTreeSet<String> {
     let mut all = Vec::new();
-    let groups = ["g1", "g2", "g3", "chat", "t1", "t2"].map(|group| format!("sip:{group}@one.example"));
-    let users = ["u1", "u2", "u3", "u4", "u5", "m"].map(|user| format!("sip:{user}@one.example"));
+    let groups = [setting::groups(systems), setting::temporary(systems)].concat();
+    let users = setting::users(systems);
     for side in [Side::Gms, Side::Mc] {
         all.extend(model.groups(side).map(|group| format!("{side:?} {group:?}")));
         all.extend(groups.iter().map(|group| format!("{side:?} {group} {:?}", model.regrouped(side, group))));
@@ -333,6 +344,8 @@ fn told(model: &Model) -> BTreeSet<String> {
     all.extend(model.legs().map(|leg| format!("{leg:?}")));
     all.extend(model.subscriptions().map(|subscription| format!("{subscription:?}")));
     all.extend(model.all_owed().map(|owed| format!("{owed:?}")));
+    all.extend(model.requests().map(|request| format!("{request:?}")));
+    all.extend(model.watches().map(|watch| format!("{watch:?}")));
     all.extend(model.operations().map(|operation| format!("{operation:?}")));
     all.into_iter().collect()
 }

@@ -3,7 +3,7 @@
 //! It retransmits what is not answered, answers what it is asked (or not), and does something at random when it has been
 //! idle for a while. Everything it says goes to the server.
 
-use super::GROUPS;
+use super::setting::{self, DISPATCHERS, DOMAINS, TEMPORARY, identity};
 use crate::outside::message::{Message, parameter, uri_in};
 use crate::outside::{bodies, xml};
 use rand::Rng;
@@ -21,6 +21,11 @@ pub const PATIENCE: u64 = 32_000;
 pub struct Phone {
     pub name: String,
     pub user: String,
+    /// The system that serves it.
+    pub system: usize,
+    /// Groups that it has heard of: those of its system and, less often, those of the other one.
+    own_groups: Vec<String>,
+    groups: Vec<String>,
     pub address: SocketAddr,
     counter: u32,
     /// What it says next.
@@ -94,10 +99,13 @@ pub struct Dialog {
 }
 
 impl Phone {
-    pub fn new(name: &str, number: u16, start: u64) -> Self {
+    pub fn new(name: &str, system: usize, systems: usize, number: u16, start: u64) -> Self {
         Self {
             name: name.to_owned(),
             user: name.split('.').next().unwrap_or_default().to_owned(),
+            system,
+            own_groups: setting::groups_of(system),
+            groups: setting::groups(systems),
             address: SocketAddr::from(([192, 0, 2, 1], 6000 + number)),
             counter: 0,
             out: Vec::new(),
@@ -305,8 +313,7 @@ impl Phone {
         match request.method() {
             "INVITE" if status >= 300 => {
                 if status == 302 {
-                    let group = uri_in(answer.value("Contact")).trim_start_matches("sip:");
-                    self.moved = group.split('@').next().map(str::to_owned);
+                    self.moved = Some(uri_in(answer.value("Contact")).to_owned());
                 }
                 let mut ack = Message::new(format!("ACK {} SIP/2.0", request.uri()));
                 ack = ack.add("Via", request.value("Via")).add("Max-Forwards", "70");
@@ -475,10 +482,8 @@ impl Phone {
             0..8 => self.register(now, if rng.random_bool(0.15) { 0 } else { 3600 }),
             8..28 => self.affiliate(now, rng),
             // Others may not, and try now and then.
-            28..38 if self.user == "u1" || self.user == "u2" || rng.random_bool(0.1) => self.form(now, rng),
-            38..46 if self.user == "u1" || self.user == "u2" || rng.random_bool(0.1) => {
-                self.tear_down(now, rng)
-            }
+            28..38 if self.may_form() || rng.random_bool(0.1) => self.form(now, rng),
+            38..46 if self.may_form() || rng.random_bool(0.1) => self.tear_down(now, rng),
             28..68 => self.call(now, rng),
             68..80 => {
                 if let Some(dialog) = self.dialogs.pop() {
@@ -520,8 +525,8 @@ impl Phone {
         self.registrations += 1;
         let (cseq, name) = (self.registrations, self.name.clone());
         let message = self
-            .request("REGISTER", "sip:one.example")
-            .set("To", format!("<sip:{}@one.example>", self.user))
+            .request("REGISTER", &format!("sip:{}", DOMAINS[self.system]))
+            .set("To", format!("<{}>", self.identity()))
             .set("Call-ID", format!("reg-{name}"))
             .set("CSeq", format!("{cseq} REGISTER"))
             .add("Contact", format!("{};+sip.instance=\"<urn:uuid:{name}>\"", self.contact()))
@@ -530,21 +535,18 @@ impl Phone {
     }
 
     fn affiliate(&mut self, now: u64, rng: &mut StdRng) {
-        let mut groups: Vec<String> = GROUPS
-            .iter()
-            .filter(|_| rng.random_bool(0.75))
-            .map(|group| format!("sip:{group}@one.example"))
-            .collect();
+        let mut groups = self.groups.clone();
+        groups.retain(|group| rng.random_bool(if self.own_groups.contains(group) { 0.75 } else { 0.5 }));
         if rng.random_bool(0.1) {
             groups.clear();
         }
-        let entity = format!("sip:{}@one.example", self.user);
+        let entity = self.identity();
         self.counter += 1;
         let pidf =
             bodies::pidf(&entity, &format!("urn:uuid:{}", self.name), &groups, &format!("p{}", self.counter));
         let info = bodies::info(&bodies::uri("mcptt-request-uri", &entity));
         let message = self
-            .request("PUBLISH", "sip:mcptt@one.example")
+            .request("PUBLISH", &self.function("mcptt"))
             .add("Event", "presence")
             .add("Expires", if groups.is_empty() { "0" } else { "4294967295" })
             .with_parts(&[(bodies::INFO, &info), (bodies::PIDF, &pidf)]);
@@ -552,15 +554,17 @@ impl Phone {
     }
 
     fn form(&mut self, now: u64, rng: &mut StdRng) {
-        let (one, other) = (pick(rng, &GROUPS), pick(rng, &GROUPS));
-        let constituents = [one, other].map(|group| format!("sip:{group}@one.example"));
-        let group = format!("sip:{}@one.example", pick(rng, &["t1", "t2"]));
+        let constituents = [self.own_group(rng), self.any_group(rng)];
+        let group = identity(pick(rng, &TEMPORARY), self.system);
         let document = bodies::regroup(&group, &constituents, Some(&self.transaction(rng)));
         self.operation(now, "group-regroup-request", &document);
     }
 
     fn tear_down(&mut self, now: u64, rng: &mut StdRng) {
-        let group = format!("sip:{}@one.example", pick(rng, &["t1", "t2", "t1", "t2", "g1"]));
+        let group = match rng.random_bool(0.1) {
+            true => self.any_group(rng),
+            false => self.temporary_group(rng),
+        };
         let document = bodies::teardown(&group, Some(&self.transaction(rng)));
         self.operation(now, "group-regroup-teardown-request", &document);
     }
@@ -576,7 +580,7 @@ impl Phone {
     fn operation(&mut self, now: u64, kind: &str, document: &str) {
         let kind = format!("<anyExt>{}</anyExt>", bodies::string("req-type", kind));
         let message = self
-            .request("MESSAGE", "sip:gms@one.example")
+            .request("MESSAGE", &self.function("gms"))
             .with_parts(&[(bodies::INFO, &bodies::info(&kind)), (bodies::GMOP, document)]);
         self.ask(now, message);
     }
@@ -584,15 +588,16 @@ impl Phone {
     fn call(&mut self, now: u64, rng: &mut StdRng) {
         let group = match self.moved.take() {
             Some(group) => group,
-            None => pick(rng, &["g1", "g2", "g3", "chat", "t1", "t2", "t1"]).to_owned(),
+            None if rng.random_bool(0.4) => self.temporary_group(rng),
+            None => self.any_group(rng),
         };
-        let kind = if group == "chat" { "chat" } else { "prearranged" };
+        let kind = if group.starts_with("sip:chat@") { "chat" } else { "prearranged" };
         let mut params = format!("<session-type>{kind}</session-type>");
-        params.push_str(&bodies::uri("mcptt-request-uri", &format!("sip:{group}@one.example")));
+        params.push_str(&bodies::uri("mcptt-request-uri", &group));
         if rng.random_bool(0.1) {
             params.push_str(&bodies::boolean("emergency-ind", "true"));
         }
-        self.invite(now, rng, "sip:mcptt@one.example", &params);
+        self.invite(now, rng, &self.function("mcptt"), &params);
     }
 
     fn come_back(&mut self, now: u64, rng: &mut StdRng) {
@@ -638,7 +643,7 @@ impl Phone {
         let conference = self.dialogs.last().filter(|_| rng.random_bool(0.6));
         let (uri, event) = match conference {
             Some(dialog) => (dialog.target.clone(), "conference"),
-            None => ("sip:mcptt@one.example".to_owned(), "presence"),
+            None => (self.function("mcptt"), "presence"),
         };
         let mut message = self
             .request("SUBSCRIBE", &uri)
@@ -646,8 +651,7 @@ impl Phone {
             .add("Event", event)
             .add("Expires", if rng.random_bool(0.1) { "0" } else { "120" });
         if event == "presence" {
-            let info =
-                bodies::info(&bodies::uri("mcptt-request-uri", &format!("sip:{}@one.example", self.user)));
+            let info = bodies::info(&bodies::uri("mcptt-request-uri", &self.identity()));
             message = message.with_body(bodies::INFO, &info);
         }
         self.ask(now, message);
@@ -689,6 +693,33 @@ impl Phone {
         format!("SIP/2.0/UDP {};branch=z9hG4bK{}{};rport", self.address, self.name, self.counter)
     }
 
+    fn identity(&self) -> String {
+        identity(&self.user, self.system)
+    }
+
+    /// A function of its system.
+    fn function(&self, name: &str) -> String {
+        identity(name, self.system)
+    }
+
+    fn may_form(&self) -> bool {
+        DISPATCHERS.contains(&self.user.as_str())
+    }
+
+    fn own_group(&self, rng: &mut StdRng) -> String {
+        self.own_groups[rng.random_range(0..self.own_groups.len())].clone()
+    }
+
+    fn any_group(&self, rng: &mut StdRng) -> String {
+        self.groups[rng.random_range(0..self.groups.len())].clone()
+    }
+
+    /// Mostly one of its own system.
+    fn temporary_group(&self, rng: &mut StdRng) -> String {
+        let elsewhere = self.own_groups.len() < self.groups.len() && rng.random_bool(0.2);
+        identity(pick(rng, &TEMPORARY), if elsewhere { 1 - self.system } else { self.system })
+    }
+
     fn contact(&self) -> String {
         format!("<sip:{}@{}>;+g.3gpp.mcptt", self.user, self.address)
     }
@@ -699,7 +730,7 @@ impl Phone {
         Message::new(format!("{method} {uri} SIP/2.0"))
             .add("Via", via)
             .add("Max-Forwards", "70")
-            .add("From", format!("<sip:{}@one.example>;tag=t{n}", self.user))
+            .add("From", format!("<{}>;tag=t{n}", self.identity()))
             .add("To", format!("<{uri}>"))
             .add("Call-ID", format!("{}-{n}", self.name))
             .add("CSeq", format!("1 {method}"))

@@ -1,0 +1,178 @@
+//! One system of the simulation: a node, and a disk that keeps what was committed.
+
+use super::checks::{self, Checks};
+use super::setting::{self, DOMAINS};
+use crate::outside::judge::{Judge, Own};
+use crate::outside::message::Message;
+use rand::Rng;
+use rand::rngs::StdRng;
+use rollcall::config::Config;
+use rollcall::env::{Ids, Time};
+use rollcall::model::{Change, Fact, FactKey};
+use rollcall::node::{Batch, Core, Input, Kept, Node, Ready};
+use rollcall::sip::transaction::Transmit;
+use std::collections::{BTreeMap, VecDeque};
+
+/// A system.
+pub struct Server {
+    system: usize,
+    systems: usize,
+    config: Config,
+    /// `None`: it is down.
+    node: Option<Node>,
+    /// Starts so far: messages for an earlier one are lost with it.
+    pub starts: u8,
+    /// What is on disk.
+    facts: BTreeMap<FactKey, Fact>,
+    /// Batches that are being written, in order.
+    writing: VecDeque<Batch>,
+    /// When the last commit ends.
+    pub last_commit: u64,
+    pub judge: Judge,
+    pub checks: Checks,
+}
+
+impl Server {
+    pub fn new(system: usize, systems: usize, config: Config) -> Self {
+        let own = Own {
+            sent_by: config.server.listeners[0].advertised.clone(),
+            agent: DOMAINS[system].to_owned(),
+            media: (0..systems).map(setting::media).collect(),
+            controlling: (0..systems).map(|system| setting::identity("groups", system)).collect(),
+        };
+        Self {
+            system,
+            systems,
+            config,
+            node: None,
+            starts: 0,
+            facts: BTreeMap::new(),
+            writing: VecDeque::new(),
+            last_commit: 0,
+            judge: Judge::new(own),
+            checks: Checks::new(system),
+        }
+    }
+
+    pub fn domain(&self) -> &'static str {
+        DOMAINS[self.system]
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.node.is_some()
+    }
+
+    pub fn due(&self) -> Option<u64> {
+        self.node.as_ref().and_then(Core::due).map(Time::as_millis)
+    }
+
+    /// What it holds.
+    pub fn holds(&self) -> String {
+        match &self.node {
+            Some(node) => node.service().holds().to_string(),
+            None => "no server".to_owned(),
+        }
+    }
+
+    /// Its calls with their participants.
+    pub fn calls(&self) -> Vec<String> {
+        self.node.as_ref().map(|node| checks::calls(node.service().model())).unwrap_or_default()
+    }
+
+    /// Starts from what is on disk.
+    pub fn start(&mut self, now: u64, rng: &mut StdRng) {
+        self.starts = self.starts.wrapping_add(1);
+        let mut seed = [self.starts; 32];
+        rng.fill(&mut seed);
+        let mut service = rollcall::node::setup::service(&self.config, Ids::new(seed));
+        for fact in self.facts.values() {
+            service.replay(Time::from_millis(now), fact.clone());
+        }
+        self.judge.forget();
+        self.checks.restarted(&self.facts);
+        self.node = Some(Node::start(service, Time::from_millis(now)));
+    }
+
+    pub fn die(&mut self) {
+        self.node = None;
+        self.writing.clear();
+        self.last_commit = 0;
+    }
+
+    /// Takes an input. Returns the number of the batch that is to be committed, and what may leave at once.
+    pub fn feed(&mut self, now: u64, rng: &mut StdRng, input: Input) -> (Option<u64>, Vec<Transmit>) {
+        let Some(node) = &mut self.node else { return (None, Vec::new()) };
+        let now = Time::from_millis(now);
+        let mut ready = Ready::default();
+        node.handle(now, input, &mut ready);
+        // Sometimes several inputs make one batch.
+        if !rng.random_bool(0.8) {
+            node.handle(now, Input::Tick, &mut ready);
+        }
+        node.finish(now, &mut ready);
+        let open = !self.writing.is_empty() || ready.batch.is_some();
+        for transmit in &ready.at_once {
+            let trying = transmit.octets.starts_with(b"SIP/2.0 100 ");
+            assert!(trying || !open, "left before its commit: {}", String::from_utf8_lossy(&transmit.octets));
+        }
+        let number = ready.batch.map(|batch| {
+            self.checks.changed(&batch.changes);
+            let number = batch.number;
+            self.writing.push_back(batch);
+            number
+        });
+        (number, ready.at_once)
+    }
+
+    /// The next batch is on disk.
+    pub fn keep(&mut self, number: u64) {
+        let batch = self.writing.pop_front().expect("a batch is being written");
+        assert_eq!(batch.number, number, "commits end in order");
+        for change in &batch.changes {
+            match change {
+                Change::Put(fact) => drop(self.facts.insert(fact.key(), fact.clone())),
+                Change::Remove(key) => drop(self.facts.remove(key)),
+            }
+        }
+    }
+
+    /// A commit ended. Returns what may leave now.
+    pub fn settle(&mut self, now: u64, number: u64, kept: Kept) -> Vec<Transmit> {
+        if kept == Kept::Yes {
+            self.keep(number);
+        } else {
+            // Also a repetition of what was said before becomes a 503 now.
+            self.judge.forget();
+        }
+        let Some(node) = &mut self.node else { return Vec::new() };
+        node.settle(Time::from_millis(now), number, kept)
+    }
+
+    /// What it sends, if it breaks no rule.
+    pub fn judged(&mut self, transmit: &Transmit) -> Message {
+        let message = Message::read(&transmit.octets);
+        let faults = self.judge.said(&message, &transmit.octets);
+        assert!(faults.is_empty(), "{faults:?} in {}", String::from_utf8_lossy(&transmit.octets));
+        message
+    }
+
+    /// It says something to a client.
+    pub fn said(&mut self, now: u64, name: &str, message: &Message) {
+        self.checks.said(now, name, message, &self.facts);
+    }
+
+    /// What must hold after each step.
+    pub fn hold(&self) {
+        let Some(node) = &self.node else { return };
+        self.checks.groups(node.service().model(), &setting::groups_of(self.system));
+        let holds = node.service().holds();
+        assert!(holds.calls > 0 || holds.ports == 0, "ports without a call: {holds}");
+    }
+
+    /// The facts give the same model again.
+    pub fn replayed(&self) {
+        if let Some(node) = &self.node {
+            self.checks.replayed(node.service().model(), &self.config, self.systems);
+        }
+    }
+}
