@@ -129,6 +129,7 @@ fn affiliation(user: u64) -> Fact {
             status: AffiliationStatus::Affiliated,
             expires: None,
             service: Service::Mcptt,
+            by_call: false,
         }],
     })
 }

@@ -169,6 +169,7 @@ impl Group {
             rules,
             services: services.into_iter().map(|(_, service)| service).collect(),
             temporary: None,
+            details: Arc::default(),
             version: 1,
         };
         Some(Self { document, regrouped_call })
@@ -243,6 +244,7 @@ fn member(table: &Section<'_>) -> Member {
             "`on-network-affiliation-to-group-required`: must be affiliated for a call to start.",
         ),
         receive_only: yes("receive_only", "`on-network-recvonly`: listens only."),
+        details: None,
     }
 }
 
@@ -289,14 +291,20 @@ fn rules(group: &Section<'_>) -> GroupRules {
             "`on-network-allow-conference-state`: subscribe to the roster of a call.",
         ),
         member_list: who("member_list", "`on-network-allow-getting-member-list`: read the members."),
+        affiliation_list: who(
+            "affiliation_list",
+            "`on-network-allow-getting-affiliation-list`: read who is affiliated.",
+        ),
         emergency_call: who("emergency_call", "`allow-MCPTT-emergency-call`: make an emergency call."),
         imminent_peril_call: who(
             "imminent_peril_call",
             "`allow-imminent-peril-call`: make an imminent peril call.",
         ),
+        emergency_alert: who("emergency_alert", "`allow-MCPTT-emergency-alert`: raise an emergency alert."),
         regroup: who(
             "regroup",
             "Put the group into a temporary group, for users whose `allow_regroup` is true.",
         ),
+        others: Vec::new(),
     }
 }

@@ -35,6 +35,8 @@ pub struct Limits {
     pub sessions: usize,
     /// Subscriptions of one user at once (503 beyond).
     pub subscriptions_per_user: usize,
+    /// Subscriptions of one function elsewhere at once (503 beyond).
+    pub subscriptions_per_function: usize,
     /// Contacts of one public identity (403 beyond).
     pub contacts_per_identity: usize,
     /// Requests owed at once; an operation that would pass it is refused as a whole with 503.
@@ -65,6 +67,7 @@ impl Default for Limits {
             client_transactions: 1_000_000,
             sessions: 400_000,
             subscriptions_per_user: 32,
+            subscriptions_per_function: 200_000,
             contacts_per_identity: 16,
             owed: 1_000_000,
             connections: 100_000,
@@ -96,6 +99,7 @@ impl Limits {
             client_transactions: limit("client_transactions", "Client transactions at once.", 16..=10_000_000, is.client_transactions),
             sessions: limit("sessions", "INVITE dialogs at once; 503 beyond.", 2..=4_000_000, is.sessions),
             subscriptions_per_user: limit("subscriptions_per_user", "Subscriptions of one user at once; 503 beyond.", 1..=1_024, is.subscriptions_per_user),
+            subscriptions_per_function: limit("subscriptions_per_function", "Subscriptions of one function elsewhere at once; 503 beyond.", 1..=10_000_000, is.subscriptions_per_function),
             contacts_per_identity: limit("contacts_per_identity", "Contacts of one public identity; 403 beyond.", 1..=256, is.contacts_per_identity),
             owed: limit("owed", "Requests owed to users at once; an operation that would pass it is refused as a whole with 503.", 16..=10_000_000, is.owed),
             connections: limit("connections", "Stream connections at once.", 1..=1_000_000, is.connections),

@@ -1,18 +1,28 @@
 //! `application/vnd.oma.poc.groups+xml`: the group document (TS 24.481 7.2).
 //!
-//! What [`GroupDocument`] has no field for is not read. Three of its fields are not in the document: the version (it is
-//! the entity tag), who formed a temporary group, and who may regroup.
+//! What [`GroupDocument`] has no field for passes through: it is in `details` and is written again, in the place that the
+//! schema gives it. Lost on the way are comments, attributes that the schema does not have, members that a list names by
+//! reference, and actions under a condition that this server does not know (they give nobody anything here, and are not
+//! passed on as if they did). Three fields are not in the document: the version (it is the entity tag), who formed a
+//! temporary group, and who may regroup.
 
 use super::DocumentError;
 use super::xml::{Ns, Out, Xml};
 use crate::config::Limits;
 use crate::model::{GroupDocument, Regrouped};
 
+mod area;
+mod kept;
+mod order;
+mod policy;
 pub(super) mod read;
 mod rules;
 #[cfg(test)]
 mod tests;
 pub(super) mod write;
+
+pub use policy::{deny_action, remove, remove_keys, remove_off_network};
+pub use rules::who;
 
 const DOCUMENT: &str = "group document";
 

@@ -60,7 +60,6 @@ pub(super) struct Element<'i> {
     tag: &'i str,
     /// Octets of `tag` that are the qualified name.
     name_octets: usize,
-    empty: bool,
 }
 
 /// What comes next inside an element.
@@ -265,23 +264,31 @@ impl<'i> Xml<'i> {
     /// are written into it. `budget`: octets that may still be kept of this document; one declaration with a long name
     /// and many small elements would else grow without bound.
     pub(super) fn raw(&mut self, element: &Element<'_>, budget: &mut usize) -> Result<String> {
+        self.skip()?;
+        self.raw_behind(element, budget)
+    }
+
+    /// The same for an element that has just been read to its end.
+    pub(super) fn raw_behind(&self, element: &Element<'_>, budget: &mut usize) -> Result<String> {
         let mut text = String::with_capacity(element.tag.len() + 64);
         text.push('<');
         let (name, attributes) = element.tag.split_at(element.name_octets);
         text.push_str(name);
         self.push_scope(element, &mut text)?;
         text.push_str(attributes);
-        text.push_str(if element.empty { "/>" } else { ">" });
-        let from = self.position();
-        self.skip()?;
-        if !element.empty {
-            text.push_str(self.source.get(from..self.position()).unwrap_or_default());
-        }
+        let from = (element.tag.as_ptr() as usize).wrapping_sub(self.source.as_ptr() as usize);
+        let behind = from.wrapping_add(element.tag.len())..self.position();
+        text.push_str(self.source.get(behind).unwrap_or_default());
         match budget.checked_sub(text.len()) {
             Some(left) => *budget = left,
             None => return Err(too_large(self.document, "octets of kept elements", self.limits.xml_octets)),
         }
         Ok(text)
+    }
+
+    /// Octets that may be kept of this document.
+    pub(super) fn kept_octets(&self) -> usize {
+        self.limits.xml_octets
     }
 
     /// Declarations in scope that `element` does not make itself.
@@ -352,7 +359,7 @@ impl<'i> Xml<'i> {
         if !is_qualified_name(qualified) {
             return Err(self.fault("name of an element"));
         }
-        let mut element = Element { ns: Ns::None, name: "", tag, name_octets, empty };
+        let mut element = Element { ns: Ns::None, name: "", tag, name_octets };
         if name_octets < tag.len() {
             self.take_attributes(&element)?;
         }
@@ -458,6 +465,18 @@ impl<'i> Element<'i> {
         let mut attributes = Attributes::new(self.tag, self.name_octets);
         attributes.with_checks(false);
         attributes
+    }
+
+    /// All attributes with their values, namespace declarations apart; `None` if one has a prefix.
+    pub(super) fn plain_attributes(&self) -> Option<Vec<(String, String)>> {
+        self.attributes()
+            .flatten()
+            .filter(|attribute| attribute.key.as_namespace_binding().is_none())
+            .map(|attribute| {
+                let value = normalized(&attribute)?.into_owned();
+                (!attribute.key.0.contains(':')).then(|| (attribute.key.0.to_owned(), value))
+            })
+            .collect()
     }
 
     /// The value of an attribute without namespace, without white space at both ends.

@@ -248,15 +248,19 @@ fn temporary_group(policy: &Policy, id: GroupId, wanted: &Wanted<'_>, requestor:
             join: Who::Members,
             conference_state: granted(|rules| &rules.conference_state),
             member_list: granted(|rules| &rules.member_list),
+            affiliation_list: granted(|rules| &rules.affiliation_list),
             emergency_call: granted(|rules| &rules.emergency_call),
             imminent_peril_call: granted(|rules| &rules.imminent_peril_call),
+            emergency_alert: granted(|rules| &rules.emergency_alert),
             regroup: Who::Nobody,
+            others: Vec::new(),
         },
         services: common_services(own),
         temporary: Some(Temporary {
             constituents: wanted.constituents.clone(),
             requestor: requestor.clone(),
         }),
+        details: Arc::default(),
         version: 1,
     }
 }

@@ -19,6 +19,7 @@
 //! The state is keyed by user and client. The entity tag of RFC 3903 is made of the state it stands for, so it needs no
 //! memory of its own: whoever presents it shows that he knows this state.
 
+pub(super) mod by_call;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -114,6 +115,7 @@ pub fn publish(view: &mut View<'_>, ask: PublishAsk) -> Result<Outcome<Over>, Re
             status: AffiliationStatus::Affiliated,
             expires,
             service: ask.service,
+            by_call: false,
         };
         plan.replace(&client, ask.service, kept.into_iter().map(entry).collect());
     }
@@ -153,7 +155,8 @@ pub(super) fn implicit(
     let expires = expiry(view.now, view.policy.affiliation_interval);
     for group in candidates(view, plan, client, service, groups, &mut dropped) {
         if !entries.iter().any(|entry| entry.group == group) {
-            entries.push(GroupAffiliation { group, status: AffiliationStatus::Affiliated, expires, service });
+            let status = AffiliationStatus::Affiliated;
+            entries.push(GroupAffiliation { group, status, expires, service, by_call: false });
         }
     }
     plan.replace(client, service, entries);
@@ -164,7 +167,7 @@ pub(super) fn implicit(
 /// timer that is early.
 pub fn expire(view: &View<'_>, user: &UserId, client: &ClientId) -> Outcome<Over> {
     let mut plan = Plan::new(view.model, user);
-    plan.keep(client, |entry| is_live(entry, view.now));
+    plan.keep(client, |entry| lasts(entry, view.now));
     let mut outcome = Outcome::default();
     plan.finish_and_tell(&mut outcome);
     outcome
@@ -182,9 +185,14 @@ pub fn heard(view: &mut View<'_>, watch: &Watch, heard: Heard) -> Outcome<Over> 
     Outcome::default()
 }
 
-/// Whether an entry counts: affiliated, and its time not over.
-pub(super) fn is_live(entry: &GroupAffiliation, now: Time) -> bool {
-    entry.status == AffiliationStatus::Affiliated && entry.expires.is_none_or(|expires| expires > now)
+/// Whether the time of an entry is not over.
+pub(super) fn lasts(entry: &GroupAffiliation, now: Time) -> bool {
+    entry.expires.is_none_or(|expires| expires > now)
+}
+
+/// Whether an entry counts for N2 (TS 24.379 9.2.2.2.3 step 14 b): affiliated or about to be, and its time not over.
+fn counts(entry: &GroupAffiliation, now: Time) -> bool {
+    entry.status != AffiliationStatus::Deaffiliating && lasts(entry, now)
 }
 
 /// Step 1: whose affiliations.
@@ -241,7 +249,7 @@ fn wanted(model: &Model, served: &UserId, ask: &PublishAsk) -> Result<Read, Refu
         return Err(Refusal::malformed("pidf: not exactly one tuple"));
     };
     let id = tuple.id.trim();
-    if id.is_empty() || id.len() > CLIENT_ID_OCTETS || id.chars().any(char::is_control) {
+    if !is_usable(id) {
         return Err(Refusal::malformed("pidf: the tuple has no usable id"));
     }
     let client = ClientId::new(id);
@@ -260,6 +268,11 @@ fn wanted(model: &Model, served: &UserId, ask: &PublishAsk) -> Result<Read, Refu
         }
     }
     Ok(Read::Wanted(Wanted { client, groups, p_id: document.p_id.clone() }))
+}
+
+/// Whether a client ID can be stored and written into a document.
+fn is_usable(client: &str) -> bool {
+    !client.is_empty() && client.len() <= CLIENT_ID_OCTETS && !client.chars().any(char::is_control)
 }
 
 /// A user cannot fill the server with the affiliations of clients he makes up.
@@ -299,7 +312,7 @@ fn candidates(
     let has = |group: &GroupId| {
         plan.of(client)
             .iter()
-            .any(|entry| entry.service == service && entry.group == *group && is_live(entry, view.now))
+            .any(|entry| entry.service == service && entry.group == *group && counts(entry, view.now))
     };
     let (old, new): (Vec<_>, Vec<_>) =
         eligible.iter().filter(|group| !elsewhere.contains(*group)).partition(|group| has(group));

@@ -14,6 +14,7 @@
 //! Every entry point expects that the changes of earlier outcomes were applied to the model it is shown. What is told to
 //! a peer and must outlive a restart is a fact; the rest is in [`Open`].
 
+use super::affiliation::by_call;
 use super::originating::AwaitControlling;
 use super::relaying::{self, Relay, stray};
 use super::session::Session;
@@ -366,6 +367,7 @@ pub fn deaffiliated(
 pub fn restore(view: &mut View<'_>, open: &mut Open) -> Outcome<Over> {
     let mut out = Outcome::default();
     restoring::participations(view, &mut out);
+    by_call::restore(view, &mut out);
     for session in restoring::calls(view, &mut out) {
         let id = session.call.id;
         open.keep(session);

@@ -11,6 +11,8 @@
 //!    |                        | nobody can come any more, or abandoned: refusal, BYE and CANCEL to members
 //! ```
 
+use super::affiliation::by_call;
+use super::controlling::Standing;
 use super::leaving;
 use super::session::{Session, note, session_identity};
 use super::upgrading;
@@ -50,6 +52,16 @@ pub(super) struct Caller {
     pub client: Option<ClientId>,
     pub port: u16,
     pub answer: SessionDescription,
+    pub standing: Standing,
+}
+
+impl Caller {
+    /// The call is accepted, and affiliates its caller if it was to.
+    pub fn affiliate(&self, view: &View<'_>, call: &Call, out: &mut Outcome<Over>) {
+        if let (Standing::ByCall, Some(client)) = (self.standing, &self.client) {
+            by_call::take_in(view, &call.initiator, client, call.service, &call.group.id, out);
+        }
+    }
 }
 
 /// TNG1, the acknowledged call setup timer (TS 24.379 B.2.1).
@@ -219,7 +231,8 @@ fn answer(view: &mut View<'_>, session: &mut Session, unconfirmed: bool, out: &m
     warnings.extend(commencement.warnings);
     session.call.established = true;
     session.touch();
-    let Caller { leg, client, port, answer } = commencement.caller;
+    let caller = commencement.caller;
+    let (leg, answer) = (caller.leg, caller.answer.clone());
     let acceptance = Acceptance {
         answer: Some(answer.clone()),
         info: upgrading::state(&session.call, &session.template.info),
@@ -229,8 +242,9 @@ fn answer(view: &mut View<'_>, session: &mut Session, unconfirmed: bool, out: &m
         client: None,
     };
     out.sends.push(Send::Call(CallSend::Accept { leg, acceptance: Box::new(acceptance) }));
+    caller.affiliate(view, &session.call, out);
     let initiator = session.call.initiator.clone();
-    session.seat(view, leg, initiator, client, port, out);
+    session.seat(view, leg, initiator, caller.client, caller.port, out);
     session.describe(leg, answer);
     let line = format!("call {} established with {} participants", session.call.id, session.seats.len());
     note(out, line);

@@ -4,7 +4,8 @@
 //!  O-PF              controlling function                     members
 //!    |-- INVITE ----------->| 2 media, 3 service                  |
 //!    |                      | 6.3.5.2 group, member; regrouped?   |
-//!    |                      | 119; emergency; 14a affiliated      |
+//!    |                      | 119; emergency; 14a affiliated, or  |
+//!    |                      |   by this call (`affiliation::by_call`)
 //!    |                      | 14g enough affiliated members       |
 //!    |                      |-- 14g v INVITE (`inviting`) ------->|
 //!    |<-- answer (`commencement`)                                 |
@@ -12,6 +13,7 @@
 //!
 //! A group whose call is running is joined instead (`joining`).
 
+use super::affiliation::by_call;
 use super::calls::Open;
 use super::commencement::{self, Caller, Commencement};
 use super::session::{FIRST_HOPS, Session, Template, media_leg, note, session_identity};
@@ -125,20 +127,34 @@ fn session_type_fits(document: &GroupDocument, session_type: Option<&str>) -> Re
     }
 }
 
-/// TS 24.379 6.3.6: the caller's client is affiliated for the service; where the client is not named, any client of the user.
+/// TS 24.379 6.3.6: the caller's client is affiliated for the service; where the client is not named, any client of the
+/// user. If not, the call may affiliate it.
+///
+/// # Errors
+/// 403 with 120.
 pub(super) fn affiliated(
-    model: &Model,
-    service: Service,
+    view: &View<'_>,
     user: &UserId,
     client: Option<&ClientId>,
     group: &GroupId,
-) -> Result<(), Refusal> {
-    let clients = groups::affiliated_to(model, service, user, group);
-    let is = match client {
-        Some(client) => clients.contains(client),
-        None => !clients.is_empty(),
-    };
-    if is { Ok(()) } else { Err(Refusal::NotAffiliated(group.clone())) }
+    invitation: &Invitation,
+) -> Result<Standing, Refusal> {
+    let clients = groups::affiliated_to(view.model, invitation.service, user, group);
+    match client {
+        Some(client) if clients.contains(client) => Ok(Standing::Affiliated),
+        Some(client) if by_call::eligible(view, user, client, invitation) => Ok(Standing::ByCall),
+        None if !clients.is_empty() => Ok(Standing::Affiliated),
+        _ => Err(Refusal::NotAffiliated(group.clone())),
+    }
+}
+
+/// How whoever calls or joins comes to be affiliated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Affiliated before.
+    Affiliated,
+    /// By the call, once it is accepted.
+    ByCall,
 }
 
 /// Step 14: no call is running on the group.
@@ -166,11 +182,14 @@ fn begin(
     };
     upgrading::claim(view.policy, invitation.resource_priority.as_deref(), priority)?;
     // Step 14 a.
-    affiliated(view.model, invitation.service, &user, client.as_ref(), group)?;
+    let standing = affiliated(view, &user, client.as_ref(), group, &invitation)?;
     // Step 14 g i.
     let members = groups::members_of(view.model, group);
     let asked = if document.prearranged {
-        let affiliated = groups::affiliated_members(view.model, invitation.service, group);
+        let mut affiliated = groups::affiliated_members(view.model, invitation.service, group);
+        if standing == Standing::ByCall {
+            affiliated.entry(user.clone()).or_default().extend(client.clone());
+        }
         enough(document, &members, &affiliated)?;
         affiliated
     } else {
@@ -211,7 +230,7 @@ fn begin(
         answer_modes: invitation.answer_modes,
         hops: invitation.hops.saturating_sub(1).min(FIRST_HOPS),
     };
-    let caller = Caller { leg, client, port, answer };
+    let caller = Caller { leg, client, port, answer, standing };
     let mut out = Outcome::default();
     let mut session = if document.prearranged {
         invite_members(view, call, template, caller, &members, asked, &mut out)
@@ -305,6 +324,7 @@ fn chat(
         ..Acceptance::default()
     };
     out.sends.push(Send::Call(CallSend::Accept { leg: caller.leg, acceptance: Box::new(acceptance) }));
+    caller.affiliate(view, &call, out);
     let initiator = call.initiator.clone();
     let mut session = Session::new(call, template, None);
     session.seat(view, caller.leg, initiator, caller.client, caller.port, out);
@@ -676,7 +696,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chat_group_refuses_who_may_not_join_and_who_is_not_affiliated() {
+    fn a_chat_group_refuses_who_may_not_join() {
         let chat = |user: &str| {
             let mut invitation = Switchboard::invitation(user, "fire");
             invitation.info.session_type = Some("chat".to_owned());
@@ -688,8 +708,6 @@ mod tests {
         });
         let (_, lines) = board.call_with("bob", chat("bob"));
         assert_eq!(lines, ["bob <- 403 106"]);
-        let (_, lines) = board.call_with("dave", chat("dave"));
-        assert_eq!(lines, ["dave <- 403 120"]);
         board.call_with("alice", chat("alice"));
         let (_, lines) = board.call_with("bob", chat("bob"));
         assert_eq!(lines, ["bob <- 403 106"]);

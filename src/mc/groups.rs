@@ -350,7 +350,7 @@ mod tests {
         let members = members_of(&world.model, &group_id("joint"));
         assert_eq!(members.keys().cloned().collect::<Vec<_>>(), ["alice", "bob", "carol"].map(user_id));
         let bob =
-            Member { priority: Some(200), required: true, affiliation_required: true, receive_only: false };
+            Member { priority: Some(200), required: true, affiliation_required: true, ..Member::default() };
         assert_eq!(members.get(&user_id("bob")), Some(&bob));
         assert_eq!(members.get(&user_id("carol")), Some(&listener));
         assert!(is_member(&world.model, &user_id("carol"), &group_id("joint")));

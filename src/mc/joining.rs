@@ -8,8 +8,9 @@
 //!    |                       |-- re-INVITE, if it became an emergency (g)
 //! ```
 
+use super::affiliation::by_call;
 use super::calls::Open;
-use super::controlling::{Request, acceptable, affiliated};
+use super::controlling::{Request, Standing, acceptable, affiliated};
 use super::session::{Session, media_leg, session_identity};
 use super::{commencement, groups, inviting, upgrading};
 use crate::model::*;
@@ -25,15 +26,14 @@ pub(super) fn join(
     request: Request,
 ) -> Result<(LegOwner, Outcome<Over>), Refusal> {
     priority_allowed(view, session, &request)?;
-    affiliated(
-        view.model,
-        session.call.service,
-        &request.user,
-        request.client.as_ref(),
-        &session.call.group.id,
-    )?;
+    let standing = standing(view, session, &request)?;
     may_join(session, &request.user)?;
-    enter(view, session, request)
+    enter(view, session, request, standing)
+}
+
+fn standing(view: &View<'_>, session: &Session, request: &Request) -> Result<Standing, Refusal> {
+    let Request { user, client, invitation, .. } = request;
+    affiliated(view, user, client.as_ref(), &session.call.group.id, invitation)
 }
 
 /// TS 24.379 10.1.1.4.5: the user asks for the session by its identity. A call whose group was torn down takes back those
@@ -49,6 +49,9 @@ pub(super) fn rejoin(
 ) -> Result<(LegOwner, Outcome<Over>), Refusal> {
     // Step 2.
     let session = open.session(id).ok_or(Refusal::NoSuchCall)?;
+    if session.call.service != request.invitation.service {
+        return Err(Refusal::NoSuchCall);
+    }
     acceptable(view, Some(&session.call.group), &request.offer)?;
     // Step 4.
     if !request.invitation.service_requested {
@@ -64,21 +67,16 @@ pub(super) fn rejoin(
     }
     priority_allowed(view, session, &request)?;
     // Steps 6 and 8.
-    if session.orphaned(view.model) {
+    let standing = if session.orphaned(view.model) {
         if !session.has_known(&request.user) {
             return Err(Refusal::MayNotJoin);
         }
+        Standing::Affiliated
     } else {
         may_join(session, &request.user)?;
-        affiliated(
-            view.model,
-            session.call.service,
-            &request.user,
-            request.client.as_ref(),
-            &session.call.group.id,
-        )?;
-    }
-    enter(view, session, request)
+        standing(view, session, &request)?
+    };
+    enter(view, session, request, standing)
 }
 
 fn priority_allowed(view: &View<'_>, session: &Session, request: &Request) -> Result<(), Refusal> {
@@ -108,6 +106,7 @@ fn enter(
     view: &mut View<'_>,
     session: &mut Session,
     request: Request,
+    standing: Standing,
 ) -> Result<(LegOwner, Outcome<Over>), Refusal> {
     let Request { leg, user, client, offer, invitation } = request;
     // A client that calls again has lost its session: the new one takes the place of the old.
@@ -154,6 +153,9 @@ fn enter(
         ..Acceptance::default()
     };
     out.sends.push(Send::Call(CallSend::Accept { leg, acceptance: Box::new(acceptance) }));
+    if let (Standing::ByCall, Some(client)) = (standing, &client) {
+        by_call::take_in(view, &user, client, session.call.service, &session.call.group.id, &mut out);
+    }
     session.seat(view, leg, user.clone(), client, port, &mut out);
     session.describe(leg, answer);
     // Step 15 g.

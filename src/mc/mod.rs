@@ -5,6 +5,7 @@ pub mod calls;
 mod commencement;
 pub mod conference;
 mod controlling;
+pub mod dynamic;
 pub mod groups;
 mod inviting;
 mod joining;

@@ -4,6 +4,7 @@
 //!  client             originating PF            controlling function
 //!    |-- INVITE ----------->| 4 profile, 5 N6, 6 media     |
 //!    |                      | 7 who controls the group     |
+//!    |                      | implicit affiliation: `affiliation::by_call`
 //!    |                      |-- 8 INVITE (6.3.2.1.3) ----->|
 //!    |<-- 180, 183 ---------|<-------------- 180, 183 -----|
 //!    |<-- 200 --------------|<------------------- 200 -----|  6.3.2.1.5.2
@@ -11,10 +12,11 @@
 //!    |-- CANCEL ----------->|-- CANCEL ------------------->|
 //! ```
 
+use super::affiliation::by_call;
 use super::calls::Open;
 use super::controlling::acceptable;
 use super::regrouped::{Redirected, redirected};
-use super::session::session_identity;
+use super::{groups, session::session_identity};
 use crate::documents::McInfo;
 use crate::model::*;
 use crate::procedure::*;
@@ -28,6 +30,9 @@ pub(super) struct AwaitControlling {
     group: GroupId,
     client_leg: LegId,
     core_leg: LegId,
+    service: Service,
+    /// The call affiliates the client, and has added the entry.
+    affiliating: bool,
     /// What to send again if we have to follow a redirection.
     again: Option<Box<Invitation>>,
     followed: bool,
@@ -36,7 +41,7 @@ pub(super) struct AwaitControlling {
 /// Steps 2 to 8.
 ///
 /// # Errors
-/// The first check that fails: 141, 140, 109 or 108, 103, 488, 142.
+/// The first check that fails: 141, 140, 109 or 108, 103, 488, 142, 102.
 pub(super) fn incoming(
     view: &mut View<'_>,
     open: &Open,
@@ -80,6 +85,9 @@ pub(super) fn incoming(
     if !is_controlled_here(view, &group) {
         return Err(Refusal::NoControllingFunction(group));
     }
+    // TS 24.379 9.2.2.2.12, of a client that is not affiliated.
+    let mut outcome = Outcome::default();
+    let affiliating = affiliate(view, &user, client.as_ref(), &invitation, &group, &mut outcome)?;
     // Step 8.
     let id = ParticipationRef(view.ids.number());
     let core_leg = LegId(view.ids.number());
@@ -92,6 +100,8 @@ pub(super) fn incoming(
         group: group.clone(),
         client_leg: leg,
         core_leg,
+        service: invitation.service,
+        affiliating,
         again,
         followed: false,
     };
@@ -101,7 +111,32 @@ pub(super) fn incoming(
         to: Party::Controlling { group },
         invitation,
     };
-    Ok((id, Outcome::wait(wait, Vec::new(), vec![Send::Call(invite)])))
+    outcome.sends.push(Send::Call(invite));
+    outcome.wait = Some(wait);
+    Ok((id, outcome))
+}
+
+/// Implicit affiliation, if the request brings it and the client needs it. A client that nobody has named has none.
+///
+/// # Errors
+/// 486 with 102: N2.
+fn affiliate<W>(
+    view: &View<'_>,
+    user: &UserId,
+    client: Option<&ClientId>,
+    invitation: &Invitation,
+    group: &GroupId,
+    outcome: &mut Outcome<W>,
+) -> Result<bool, Refusal> {
+    match client {
+        Some(client)
+            if by_call::eligible(view, user, client, invitation)
+                && !groups::affiliated_to(view.model, invitation.service, user, group).contains(client) =>
+        {
+            by_call::begin(view, user, client, invitation.service, group, outcome)
+        }
+        _ => Ok(false),
+    }
 }
 
 /// The group that is called; for a rejoin that does not name it, the group of the session.
@@ -164,13 +199,16 @@ impl AwaitControlling {
             }
             LegEvent::Refused(rejection) if leg == self.core_leg => return self.refused(view, rejection),
             LegEvent::Released { .. } | LegEvent::Lost { .. } if leg == self.core_leg => {
-                return self.refuse(Rejection { status: 500, ..Rejection::default() });
+                return self.refuse(view, Rejection { status: 500, ..Rejection::default() });
             }
             // The client gave up. An acceptance on its way is released when it comes.
             LegEvent::Cancelled | LegEvent::Released { .. } | LegEvent::Lost { .. }
                 if leg == self.client_leg =>
             {
-                return Outcome::end(Vec::new(), vec![Send::Call(CallSend::Cancel { leg: self.core_leg })]);
+                let mut outcome =
+                    Outcome::end(Vec::new(), vec![Send::Call(CallSend::Cancel { leg: self.core_leg })]);
+                self.not_affiliated(view, &mut outcome);
+                return outcome;
             }
             event => sends.extend(super::relaying::stray(leg, &event)),
         }
@@ -197,17 +235,23 @@ impl AwaitControlling {
         acceptance.session = session_identity(&view.policy.functions.participating, self.id.0);
         acceptance.client = None;
         let accept = CallSend::Accept { leg: self.client_leg, acceptance: Box::new(acceptance) };
-        Outcome::end(vec![Change::Put(Fact::Participation(participation))], vec![Send::Call(accept)])
+        let mut outcome = Outcome::end(Vec::new(), vec![Send::Call(accept)]);
+        // TS 24.379 9.2.2.2.13.
+        if let (true, Some(client)) = (self.affiliating, &participation.client) {
+            by_call::complete(view, &participation.user, client, self.service, &self.group, &mut outcome);
+        }
+        outcome.changes.push(Change::Put(Fact::Participation(participation)));
+        outcome
     }
 
     /// A final answer from 300.
     fn refused(self, view: &mut View<'_>, rejection: Box<Rejection>) -> Outcome<Self> {
         if !(300..400).contains(&rejection.status) {
-            return self.refuse(*rejection);
+            return self.refuse(view, *rejection);
         }
         match redirected(view.policy, &self.group, self.followed, &rejection) {
-            Redirected::PassOn => self.refuse(*rejection),
-            Redirected::Refuse => self.refuse(Refusal::Regrouped.into()),
+            Redirected::PassOn => self.refuse(view, *rejection),
+            Redirected::Refuse => self.refuse(view, Refusal::Regrouped.into()),
             Redirected::Follow(temporary) => self.follow(view, temporary),
         }
     }
@@ -216,14 +260,21 @@ impl AwaitControlling {
     /// temporary group, where it is known.
     fn follow(mut self, view: &mut View<'_>, temporary: GroupId) -> Outcome<Self> {
         if !is_controlled_here(view, &temporary) {
-            return self.refuse(Refusal::NoControllingFunction(temporary).into());
+            return self.refuse(view, Refusal::NoControllingFunction(temporary).into());
         }
-        let Some(mut invitation) = self.again.take() else { return self.refuse(Refusal::Regrouped.into()) };
+        let Some(mut invitation) = self.again.take() else {
+            return self.refuse(view, Refusal::Regrouped.into());
+        };
         invitation.info.request_uri = Some(temporary.to_string());
         invitation.session = None;
         if let Some(document) = view.model.group(Side::Mc, temporary.as_str()) {
             let kind = if document.prearranged { "prearranged" } else { "chat" };
             invitation.info.session_type = Some(kind.to_owned());
+        }
+        let mut outcome = Outcome::default();
+        if let (true, Some(client)) = (self.affiliating, &self.client) {
+            let (from, to) = (&self.group, &temporary);
+            self.affiliating = by_call::follow(view, &self.user, client, from, to, &invitation, &mut outcome);
         }
         self.core_leg = LegId(view.ids.number());
         self.group = temporary.clone();
@@ -234,12 +285,23 @@ impl AwaitControlling {
             to: Party::Controlling { group: temporary },
             invitation,
         };
-        Outcome::wait(self, Vec::new(), vec![Send::Call(invite)])
+        outcome.sends.push(Send::Call(invite));
+        outcome.wait = Some(self);
+        outcome
     }
 
-    fn refuse(self, rejection: Rejection) -> Outcome<Self> {
+    fn refuse(self, view: &View<'_>, rejection: Rejection) -> Outcome<Self> {
         let refuse = CallSend::Refuse { leg: self.client_leg, rejection: Box::new(rejection) };
-        Outcome::end(Vec::new(), vec![Send::Call(refuse)])
+        let mut outcome = Outcome::end(Vec::new(), vec![Send::Call(refuse)]);
+        self.not_affiliated(view, &mut outcome);
+        outcome
+    }
+
+    /// TS 24.379 9.2.2.2.14: nothing came of the call.
+    fn not_affiliated<W>(&self, view: &View<'_>, outcome: &mut Outcome<W>) {
+        if let (true, Some(client)) = (self.affiliating, &self.client) {
+            by_call::cancel(view, &self.user, client, self.service, &self.group, outcome);
+        }
     }
 }
 

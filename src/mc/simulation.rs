@@ -39,6 +39,7 @@ fn board(random: &mut StdRng) -> Switchboard {
             if random.random() {
                 profile.answer_mode = AnswerMode::Manual;
             }
+            profile.max_affiliations_n2 = random.random_bool(0.2).then_some(2);
         })
     });
     let mut board = Switchboard::new(users, groups);
@@ -115,7 +116,10 @@ fn step(board: &mut Switchboard, random: &mut StdRng) -> Option<()> {
         14 => {
             let kept: Vec<&str> = GROUPS[..3].iter().copied().filter(|one| *one != group).collect();
             board.deaffiliate(user, &client, group, &kept);
-            board.affiliate_to(user, &client, group, &GROUPS[..3]);
+            // Whoever stays away from a group may come back to it by a call (TS 24.379 9.1).
+            if random.random() {
+                board.affiliate_to(user, &client, group, &GROUPS[..3]);
+            }
         }
         15 => {
             board.wait(random.random_range(1..8));

@@ -7,7 +7,7 @@
 //!    |<-- NOTIFY: whole state ------| at once, and on every change
 //! ```
 
-use super::affiliation::is_live;
+use super::affiliation::lasts;
 use crate::documents::pidf::{Affiliation, Presence, Tuple};
 use crate::env::Time;
 use crate::model::*;
@@ -50,7 +50,7 @@ pub fn document(model: &Model, watched: &Watched, p_id: Option<&str>, now: Time)
                 .groups
                 .iter()
                 // a) Nothing whose time is over; b) what is de-affiliated has no entry.
-                .filter(|entry| entry.service == *service && is_live(entry, now))
+                .filter(|entry| entry.service == *service && lasts(entry, now))
                 .map(|entry| Affiliation {
                     group: Some(entry.group.to_string()),
                     client: None,
@@ -157,6 +157,7 @@ mod tests {
             status: AffiliationStatus::Affiliated,
             expires,
             service,
+            by_call: false,
         };
         world.apply(&[Change::Put(Fact::Affiliation(ClientAffiliations {
             user: user_id("alice"),

@@ -474,6 +474,7 @@ impl Switchboard {
         assert_eq!(self.world.model.calls().count(), 0, "calls");
         assert_eq!(self.world.model.participations().count(), 0, "participations");
         assert_eq!(self.world.model.legs().count(), 0, "legs");
+        assert_eq!(self.world.model.unsettled_affiliations().count(), 0, "affiliations by call");
         let open: Vec<_> =
             self.ends.values().filter(|end| end.state == EndState::Open).map(|end| &end.name).collect();
         assert!(open.is_empty(), "sessions of {open:?}");
@@ -508,6 +509,21 @@ impl Switchboard {
                 }
                 Send::RosterEnds { call } => {
                     assert!(super::conference::document(&self.world.model, call).is_none());
+                }
+                Send::AffiliationStatus { user, .. } => {
+                    self.lines.push(format!("NOTIFY of {}", short(user.as_str())));
+                }
+                Send::Affiliated { user, client, service, group } => {
+                    let (view, open) = (&mut self.world.view(), &mut self.open);
+                    let outcome = calls::affiliated(view, open, &user, &client, service, &group);
+                    self.take(outcome);
+                }
+                Send::AffiliationUpdate { user, groups, .. } => {
+                    for (group, affiliated) in groups {
+                        let gms =
+                            format!("GMS: {} {affiliated} {}", short(user.as_str()), short(group.as_str()));
+                        self.lines.push(gms);
+                    }
                 }
                 other => panic!("{other:?}"),
             }

@@ -192,6 +192,9 @@ pub struct GroupAffiliation {
     pub expires: Option<Time>,
     /// Service that the affiliation is for.
     pub service: Service,
+    /// The request for a call brought it, and is not answered yet (TS 24.379 9.2.2.2.12): only while `Affiliating`. If the
+    /// call is refused the entry goes, and a restart, which ends the call, takes it along.
+    pub by_call: bool,
 }
 
 /// Status values that may stand in a document.
@@ -429,6 +432,34 @@ pub enum Watched {
         /// Service of the call, in whose names the roster is told.
         service: Service,
     },
+    /// Who is affiliated to a group, and its state (TS 24.379 9.2.2.3.4, 9.2.2.3.9).
+    Group {
+        /// The group.
+        group: GroupId,
+        /// Service.
+        service: Service,
+        /// Per-user restriction.
+        user: Option<UserId>,
+    },
+}
+
+impl Watched {
+    /// The service in whose names the notifications are.
+    pub fn service(&self) -> Service {
+        match self {
+            Self::Affiliations { service, .. }
+            | Self::Conference { service, .. }
+            | Self::Group { service, .. } => *service,
+        }
+    }
+
+    /// The event package (RFC 3856, RFC 4575).
+    pub fn package(&self) -> &'static str {
+        match self {
+            Self::Affiliations { .. } | Self::Group { .. } => "presence",
+            Self::Conference { .. } => "conference",
+        }
+    }
 }
 
 /// A request this server owes to a user: sent after the commit, and again after a restart, until it is answered or

@@ -1,6 +1,6 @@
 //! The group document (TS 24.481 clause 7.2), as far as this server decides by it.
 
-use super::{GroupId, UserId};
+use super::{GroupDetails, GroupId, MemberDetails, OtherAction, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::{Index, IndexMut};
@@ -53,6 +53,8 @@ pub struct GroupDocument {
     pub services: Vec<Service>,
     /// `on-network-temporary`: the constituent groups, of which there are at least two. `None`: an ordinary group.
     pub temporary: Option<Temporary>,
+    /// What else the document says.
+    pub details: Arc<GroupDetails>,
     /// Version of the document; rises with every change.
     pub version: u64,
 }
@@ -94,6 +96,8 @@ pub struct Member {
     pub affiliation_required: bool,
     /// `on-network-recvonly`.
     pub receive_only: bool,
+    /// What else the entry says.
+    pub details: Option<Box<MemberDetails>>,
 }
 
 /// What TNG1's expiry leads to. Any other text in the document reads as `Abandon`.
@@ -107,7 +111,7 @@ pub enum OnTimeout {
 }
 
 /// Actions of the ruleset. Absent means not allowed (TS 24.481 7.2.8).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupRules {
     /// `allow-initiate-conference`.
     pub initiate: Who,
@@ -117,19 +121,26 @@ pub struct GroupRules {
     pub conference_state: Who,
     /// `on-network-allow-getting-member-list`.
     pub member_list: Who,
+    /// `on-network-allow-getting-affiliation-list`.
+    pub affiliation_list: Who,
     /// `allow-MCPTT-emergency-call`.
     pub emergency_call: Who,
     /// `allow-imminent-peril-call`.
     pub imminent_peril_call: Who,
+    /// `allow-MCPTT-emergency-alert`.
+    pub emergency_alert: Who,
     /// Who may put this group into a temporary group (stage 2: "based on group policy"), beside `<allow-regroup>` of
     /// the user's own profile.
     pub regroup: Who,
+    /// Actions by which this server does not decide, in the order of their names.
+    pub others: Vec<OtherAction>,
 }
 
 /// To whom a rule gives its actions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Who {
     /// No one.
+    #[default]
     Nobody,
     /// `<is-list-member/>`: the members of the group.
     Members,

@@ -5,6 +5,7 @@
 
 mod facts;
 mod group;
+mod group_details;
 mod identity;
 mod state;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod user;
 
 pub use facts::*;
 pub use group::*;
+pub use group_details::*;
 pub use identity::*;
 pub use state::*;
 pub use user::*;

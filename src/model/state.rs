@@ -15,6 +15,8 @@ pub struct Model {
     registered: HashMap<UserId, BTreeSet<PublicId>>,
     /// By user; the clients of a user, few, in order.
     affiliations: HashMap<UserId, Vec<ClientAffiliations>>,
+    /// Records with an entry that is on its way in or out.
+    unsettled: BTreeSet<(UserId, ClientId)>,
     affiliated: PerService<HashMap<GroupId, BTreeMap<UserId, BTreeSet<ClientId>>>>,
     calls: BTreeMap<CallRef, Call>,
     call_of_group: PerService<HashMap<GroupId, CallRef>>,
@@ -53,6 +55,7 @@ struct Groups {
 enum WatchKey {
     User(UserId),
     Call(CallRef),
+    Group(GroupId),
 }
 
 impl WatchKey {
@@ -60,6 +63,7 @@ impl WatchKey {
         match watched {
             Watched::Affiliations { user, .. } => Self::User(user.clone()),
             Watched::Conference { call, .. } => Self::Call(*call),
+            Watched::Group { group, .. } => Self::Group(group.clone()),
         }
     }
 }
@@ -110,6 +114,9 @@ impl Model {
                 self.registrations.insert(registration.public_id.clone(), registration);
             }
             Fact::Affiliation(client) => {
+                if client.groups.iter().any(|entry| entry.status != AffiliationStatus::Affiliated) {
+                    self.unsettled.insert((client.user.clone(), client.client.clone()));
+                }
                 for entry in &client.groups {
                     if entry.status == AffiliationStatus::Affiliated {
                         self.affiliated[entry.service]
@@ -249,6 +256,9 @@ impl Model {
             }
             FactKey::Affiliation(user, client) => {
                 let Some(old) = of_client(&self.affiliations, user.as_str(), client.as_str()) else { return };
+                if !self.unsettled.is_empty() {
+                    self.unsettled.remove(&(user.clone(), client.clone()));
+                }
                 for entry in &old.groups {
                     let affiliated = &mut self.affiliated[entry.service];
                     let Some(users) = affiliated.get_mut(&entry.group) else { continue };
@@ -377,6 +387,13 @@ impl Model {
         self.affiliations.get(user).into_iter().flatten()
     }
 
+    /// Clients with an affiliation that is on its way in or out, in order of the user.
+    pub fn unsettled_affiliations(&self) -> impl Iterator<Item = &ClientAffiliations> {
+        self.unsettled
+            .iter()
+            .filter_map(|(user, client)| of_client(&self.affiliations, user.as_str(), client.as_str()))
+    }
+
     /// Whether this client of the user is affiliated to exactly this group for a service (TS 24.379 6.3.6, 9.2.2.2.11).
     pub fn is_affiliated(&self, service: Service, user: &str, client: &str, group: &str) -> bool {
         self.affiliated_clients(service, group, user).is_some_and(|clients| clients.contains(client))
@@ -477,17 +494,70 @@ impl Model {
         self.watching(WatchKey::Call(call))
     }
 
+    /// Subscriptions to who is affiliated to a group and what goes on in it, for any service.
+    pub fn watchers_of_group(&self, group: &GroupId) -> impl Iterator<Item = &Subscription> + use<'_> {
+        self.watching(WatchKey::Group(group.clone()))
+    }
+
+    /// Groups whose dynamic data follow from this change, if anybody watches any group: what is told of a group is made
+    /// of affiliations, calls and marks.
+    pub fn groups_concerned(&self, change: &Change) -> Vec<(GroupId, Service)> {
+        let first = WatchKey::Group(GroupId::new(""));
+        let is_group = |key: &WatchKey| matches!(key, WatchKey::Group(_));
+        if !self.watchers.range(first..).next().is_some_and(|(key, _)| is_group(key)) {
+            return Vec::new();
+        }
+        let key = match change {
+            Change::Put(fact) => fact.key(),
+            Change::Remove(key) => key.clone(),
+        };
+        let mut groups = Vec::new();
+        match &key {
+            FactKey::Affiliation(user, client) => {
+                let old = self.affiliations(user.as_str(), client.as_str());
+                let new = match change {
+                    Change::Put(Fact::Affiliation(new)) => Some(new),
+                    _ => None,
+                };
+                let (old, new) =
+                    (old.map_or(&[][..], |old| &old.groups), new.map_or(&[][..], |new| &new.groups));
+                let one_sided = |these: &[GroupAffiliation], those: &[GroupAffiliation]| -> Vec<_> {
+                    let missing = these.iter().filter(|entry| !those.contains(entry));
+                    missing.map(|entry| (entry.group.clone(), entry.service)).collect()
+                };
+                groups.extend(one_sided(old, new));
+                groups.extend(one_sided(new, old));
+            }
+            FactKey::Call(id) => {
+                let new = match change {
+                    Change::Put(Fact::Call(new)) => Some(new),
+                    _ => None,
+                };
+                groups.extend(
+                    self.call(*id).into_iter().chain(new).map(|call| (call.group.id.clone(), call.service)),
+                );
+            }
+            FactKey::TemporaryGroup(Side::Mc, group) => {
+                groups.extend(Service::ALL.map(|service| (group.clone(), service)));
+            }
+            _ => {}
+        }
+        // Who is affiliated to a constituent is affiliated to the temporary group.
+        let temporary = |(group, service): &(GroupId, Service)| {
+            Some((self.regrouped(Side::Mc, group.as_str())?.temporary.clone(), *service))
+        };
+        let of_temporary: Vec<_> = groups.iter().filter_map(temporary).collect();
+        groups.extend(of_temporary);
+        groups
+    }
+
     fn watching(&self, key: WatchKey) -> impl Iterator<Item = &Subscription> + use<'_> {
         self.watchers.get(&key).into_iter().flatten().filter_map(|id| self.subscriptions.get(id))
     }
 
-    /// Subscriptions that somebody holds.
-    pub fn subscriptions_by(&self, subscriber: &Subscriber) -> impl Iterator<Item = &Subscription> {
-        self.subscriptions_by
-            .get(subscriber)
-            .into_iter()
-            .flatten()
-            .filter_map(|id| self.subscriptions.get(id))
+    /// How many subscriptions somebody holds.
+    pub fn subscriptions_by(&self, subscriber: &Subscriber) -> usize {
+        self.subscriptions_by.get(subscriber).map_or(0, BTreeSet::len)
     }
 
     /// Requests that are owed to a user.

@@ -87,12 +87,16 @@ pub fn group(name: &str, members: &[&str]) -> GroupDocument {
             join: Who::Members,
             conference_state: Who::Members,
             member_list: Who::Members,
+            affiliation_list: Who::Members,
             emergency_call: Who::Members,
             imminent_peril_call: Who::Members,
+            emergency_alert: Who::Members,
             regroup: Who::Anyone,
+            others: Vec::new(),
         },
         services: vec![Service::Mcptt],
         temporary: None,
+        details: Arc::default(),
         version: 1,
     }
 }
@@ -148,6 +152,7 @@ pub fn affiliation(user: &str, client: &str, groups: &[&str]) -> Change {
                 status: AffiliationStatus::Affiliated,
                 expires: None,
                 service: Service::Mcptt,
+                by_call: false,
             })
             .collect(),
     }))

@@ -62,14 +62,14 @@ pub use trust::{Peer, Peers};
 use crate::config::Limits;
 use crate::env::{Ids, Time};
 use crate::mc::calls::Open;
-use crate::model::{Change, Fact, LegId, Model, OwedRef, Psi, PublicId};
+use crate::model::{Change, Fact, GroupId, LegId, Model, OwedRef, Psi, PublicId, Service as McService};
 use crate::procedure::{Answer, MediaPorts, Outcome, Over, Policy, ReplyTo, Send};
 use crate::sip::dialog::{Agent, AgentEvent, AgentSettings, SessionId};
 use crate::sip::subscription::{Notifier, NotifierEvent, Subscriber, SubscriberEvent};
 use crate::sip::transaction::{ClientId, Flow, Outbox, ServerId};
 use crate::sip::wire;
 use alarms::Alarm;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// What the service is set up with.
 #[derive(Clone, Debug)]
@@ -121,6 +121,8 @@ pub struct Service {
     notifier_events: Vec<NotifierEvent>,
     subscriber_events: Vec<SubscriberEvent>,
     work: VecDeque<Work>,
+    /// Groups that changed while this input was handled: their watchers are told once.
+    concerned: BTreeSet<(GroupId, McService)>,
     out: Outbox,
     changes: Vec<Change>,
     stopping: bool,
@@ -192,6 +194,7 @@ impl Service {
             notifier_events: Vec::new(),
             subscriber_events: Vec::new(),
             work: VecDeque::new(),
+            concerned: BTreeSet::new(),
             out: Outbox::new(),
             changes: Vec::new(),
             stopping: false,
@@ -300,7 +303,15 @@ impl Service {
             self.work.extend(self.agent_events.drain(..).map(Work::Agent));
             self.work.extend(self.notifier_events.drain(..).map(Work::Notifier));
             self.work.extend(self.subscriber_events.drain(..).map(Work::Subscriber));
-            let Some(work) = self.work.pop_front() else { break };
+            let Some(work) = self.work.pop_front() else {
+                if self.concerned.is_empty() {
+                    break;
+                }
+                for (group, service) in std::mem::take(&mut self.concerned) {
+                    self.notify_group(now, &group, service);
+                }
+                continue;
+            };
             match work {
                 Work::Agent(event) => self.on_agent(now, event),
                 Work::Notifier(event) => self.on_notifier(now, event),
@@ -339,6 +350,7 @@ impl Service {
         {
             self.work.push_back(Work::Advance(line));
         }
+        self.concerned.extend(self.model.groups_concerned(&change));
         self.model.apply(&change);
         match &change {
             Change::Put(fact) => self.set_alarms(fact),

@@ -4,7 +4,7 @@
 use super::Service;
 use crate::env::Time;
 use crate::mc::calls;
-use crate::model::{Change, Fact, Leg, LegLink, Watched};
+use crate::model::{Change, Fact, Leg, LegLink};
 
 impl Service {
     /// Takes one stored fact. All facts are taken before [`Self::resume`].
@@ -34,10 +34,7 @@ impl Service {
         }
         let subscriptions: Vec<_> = self.model.subscriptions().cloned().collect();
         for subscription in &subscriptions {
-            let package = match subscription.watched {
-                Watched::Affiliations { .. } => "presence",
-                Watched::Conference { .. } => "conference",
-            };
+            let package = subscription.watched.package();
             let event_id = subscription.event_id.as_deref();
             self.notifier.restore(
                 subscription.id,

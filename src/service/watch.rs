@@ -6,10 +6,10 @@ use super::render::is_focus;
 use super::trust::{Unknown, malformed};
 use crate::documents::{Body, McInfo, multipart, names, pidf};
 use crate::env::Time;
-use crate::mc::{conference, status};
+use crate::mc::{conference, dynamic, status};
 use crate::model::{
-    CallRef, Change, ClientId, Fact, FactKey, LegOwner, Service as McService, Subscriber, Subscription,
-    SubscriptionRef, User, UserId, Watched,
+    CallRef, Change, ClientId, Fact, FactKey, GroupId, LegOwner, Service as McService, Side, Subscriber,
+    Subscription, SubscriptionRef, User, UserId, Watched,
 };
 use crate::procedure::Refusal;
 use crate::sip::message::{OutBody, Request};
@@ -45,7 +45,7 @@ impl Service {
         }
     }
 
-    /// SUBSCRIBE to the affiliation status of a user.
+    /// SUBSCRIBE to the affiliation status of a user, or to the dynamic data of a group.
     fn watch_affiliations(
         &mut self,
         now: Time,
@@ -59,7 +59,7 @@ impl Service {
         self.addressed_participating(request).map_err(refuse)?;
         let service =
             self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
-        let client = match bodies.find(names::SIMPLE_FILTER) {
+        let filter = match bodies.find(names::SIMPLE_FILTER) {
             Some(part) => {
                 pidf::filter_tuple(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))?
             }
@@ -69,10 +69,17 @@ impl Service {
         let Some(target) = target.map(|text| identity(&text)) else {
             return Err(refuse(Refusal::Malformed { place: "mcptt-request-uri missing".to_owned() }));
         };
-        let client = client.as_deref().map(ClientId::from);
-        let watched = status::subscribe(&view!(self, now), &user.id, &UserId::new(target), client, service)
-            .map_err(refuse)?;
-        self.accept_subscription(now, id, flow, request, user, watched, None)
+        let (view, target) = (view!(self, now), GroupId::new(target));
+        // An identity names a user or a group.
+        let watched = if view.model.group(Side::Mc, target.as_str()).is_some() {
+            let user_filter = filter.as_deref().map(|id| UserId::new(identity(id)));
+            dynamic::subscribe(&view, &user.id, &target, user_filter, service)
+        } else {
+            let client = filter.as_deref().map(ClientId::from);
+            status::subscribe(&view, &user.id, &UserId::new(target.as_str()), client, service)
+        };
+        let subscriber = Subscriber::User(user.id.clone());
+        self.accept_subscription(now, id, flow, request, subscriber, watched.map_err(refuse)?, None)
     }
 
     /// SUBSCRIBE to the roster of a call.
@@ -95,36 +102,37 @@ impl Service {
         let info = bodies.info.map(|(_, info)| super::read::canonical(info));
         let watched =
             conference::subscribe(&view!(self, now), &user.id, which, info.as_ref()).map_err(refuse)?;
-        self.accept_subscription(now, id, flow, request, user, watched, owner)
+        let subscriber = Subscriber::User(user.id.clone());
+        self.accept_subscription(now, id, flow, request, subscriber, watched, owner)
     }
 
+    /// Takes a subscription that may be: 200, and the first NOTIFY.
     #[allow(clippy::too_many_arguments)]
-    fn accept_subscription(
+    pub(super) fn accept_subscription(
         &mut self,
         now: Time,
         server: ServerId,
         flow: Flow,
         request: &Request,
-        user: &Arc<User>,
+        subscriber: Subscriber,
         watched: Watched,
         owner: Option<LegOwner>,
     ) -> Result<(), Unknown> {
         let refuse = |refusal| Unknown::Refuse(refusal);
-        let subscriber = Subscriber::User(user.id.clone());
-        let of_user = self.model.subscriptions_by(&subscriber).count();
-        if of_user >= self.setup.limits.subscriptions_per_user {
-            let limit = self.setup.limits.subscriptions_per_user;
-            return Err(refuse(Refusal::Full { what: "subscriptions of one user", limit }));
+        let limits = &self.setup.limits;
+        let (limit, what) = match &subscriber {
+            Subscriber::User(_) => (limits.subscriptions_per_user, "subscriptions of one user"),
+            Subscriber::Function(_) => (limits.subscriptions_per_function, "subscriptions of one function"),
+        };
+        if self.model.subscriptions_by(&subscriber) >= limit {
+            return Err(refuse(Refusal::Full { what, limit }));
         }
         let asked = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
         let longest = self.setup.policy.affiliation_interval;
         let expires = asked.unwrap_or(longest).min(longest);
         let id = SubscriptionRef(self.ids.number());
         let contact = match owner {
-            Some(owner) => {
-                let (Watched::Affiliations { service, .. } | Watched::Conference { service, .. }) = &watched;
-                self.contact(owner, flow.listener, *service, is_focus(owner, true))
-            }
+            Some(owner) => self.contact(owner, flow.listener, watched.service(), is_focus(owner, true)),
             None => self.plain_contact(flow.listener),
         };
         let (agent, ids, out) = (&mut self.agent, &mut self.ids, &mut self.out);
@@ -137,6 +145,7 @@ impl Service {
             .header(Name::Event)
             .and_then(|line| crate::sip::message::values::Event::parse(&line).ok())
             .and_then(|event| event.id);
+        tracing::info!(call_id = request.call_id(), subscriber = %subscriber, expires, "subscribed");
         let fact = Subscription {
             id,
             subscriber,
@@ -146,7 +155,6 @@ impl Service {
             expires: now.plus(Duration::from_secs(u64::from(expires))),
             owed: true,
         };
-        tracing::info!(call_id = request.call_id(), user = %user.id, expires, "subscribed");
         let ended = (expires == 0).then_some("timeout");
         self.put(Fact::Subscription(fact));
         self.notify(now, id, None, ended);
@@ -184,6 +192,19 @@ impl Service {
             .collect();
         for id in watching {
             self.notify(now, id, p_id, None);
+        }
+    }
+
+    /// Who is affiliated to a group changed for a service, or what goes on in it.
+    pub(super) fn notify_group(&mut self, now: Time, group: &GroupId, of: McService) {
+        let watching: Vec<SubscriptionRef> = self
+            .model
+            .watchers_of_group(group)
+            .filter(|watcher| watcher.watched.service() == of)
+            .map(|watcher| watcher.id)
+            .collect();
+        for id in watching {
+            self.notify(now, id, None, None);
         }
     }
 
@@ -228,6 +249,13 @@ impl Service {
                     content: document.encode(*service).into(),
                 };
                 (Vec::new(), Some(body))
+            }
+            Watched::Group { group, service, user } => {
+                let subscriber = &subscription.subscriber;
+                let mut document = dynamic::document(&self.model, subscriber, group, *service, user.as_ref());
+                document.presence.p_id = p_id.map(str::to_owned);
+                let content = document.encode(*service).into();
+                (Vec::new(), Some(OutBody { content_type: names::PIDF.to_owned(), content }))
             }
             Watched::Conference { call, service } => {
                 let service = *service;

@@ -76,6 +76,7 @@ fn samples() -> Vec<Fact> {
                 status,
                 expires,
                 service,
+                by_call: status == AffiliationStatus::Affiliating,
             })
             .to_vec(),
         }),
@@ -146,6 +147,11 @@ fn samples() -> Vec<Fact> {
     let watched = [
         Watched::Affiliations { user: "sip:bob@one.example".into(), client: None, service: Service::McVideo },
         Watched::Conference { call: CallRef(10), service: Service::McVideo },
+        Watched::Group {
+            group: "sip:fire@one.example".into(),
+            service: Service::McData,
+            user: Some("sip:bob@one.example".into()),
+        },
     ];
     for (number, watched) in watched.into_iter().enumerate() {
         facts.push(Fact::Subscription(Subscription {
@@ -218,7 +224,14 @@ fn samples() -> Vec<Fact> {
 }
 
 fn members() -> MemberList {
-    let chief = Member { priority: Some(9), required: true, affiliation_required: true, receive_only: true };
+    let details = MemberDetails { display_name: Some("Alice".to_owned()), kept: kept() };
+    let chief = Member {
+        priority: Some(9),
+        required: true,
+        affiliation_required: true,
+        receive_only: true,
+        details: Some(Box::new(details)),
+    };
     Arc::new(BTreeMap::from([
         ("sip:alice@one.example".into(), chief),
         ("sip:bob@one.example".into(), Member::default()),
@@ -252,10 +265,11 @@ fn bare() -> GroupDocument {
             member_list: Who::Users(vec!["sip:alice@one.example".into()]),
             emergency_call: Who::Nobody,
             imminent_peril_call: Who::Members,
-            regroup: Who::Nobody,
+            ..GroupRules::default()
         },
         services: Vec::new(),
         temporary: None,
+        details: Arc::default(),
         version: 1,
     }
 }
@@ -285,9 +299,50 @@ fn document() -> GroupDocument {
             constituents: vec!["sip:fire@one.example".into(), "sip:police@one.example".into()],
             requestor: "sip:alice@one.example".into(),
         }),
+        rules: GroupRules {
+            affiliation_list: Who::Members,
+            emergency_alert: Who::Anyone,
+            others: [Space::ListService, Space::GroupInfo]
+                .map(|space| OtherAction { space, name: "a".to_owned(), who: Who::Members })
+                .to_vec(),
+            ..bare().rules
+        },
+        details: Arc::new(details()),
         version: 300,
-        ..bare()
     }
+}
+
+fn details() -> GroupDetails {
+    let point = |longitude, latitude| Point { longitude, latitude };
+    GroupDetails {
+        language: Some("en".to_owned()),
+        owner: Some("county".to_owned()),
+        permitted_area: Some(vec![Shape::Polygon(vec![point(0, 1), point(2, 3), point(4, 16_777_215)])]),
+        mandatory_area: Some(vec![Shape::Arc {
+            center: point(5, 6),
+            radius: 7,
+            offset_angle: 8,
+            included_angle: 255,
+        }]),
+        emergency_timeout: Some(Duration::from_secs(60)),
+        imminent_peril_timeout: Some(Duration::from_millis(1)),
+        mcvideo_priority: Some(255),
+        mcdata_priority: Some(0),
+        services: Some((vec![Service::McData], "<s/>".to_owned())),
+        kept: kept(),
+    }
+}
+
+fn kept() -> Vec<KeptElement> {
+    let simple =
+        KeptContent::Simple { attributes: vec![("a".to_owned(), "b".to_owned())], text: "t".to_owned() };
+    [
+        (Space::ListService, simple.clone()),
+        (Space::GroupInfo, simple),
+        (Space::Foreign, KeptContent::Xml("<x/>".to_owned())),
+    ]
+    .map(|(space, content)| KeptElement { space, name: "n".to_owned(), content })
+    .to_vec()
 }
 
 fn dialog() -> DialogFact {

@@ -1,6 +1,7 @@
 //! Reading group documents.
 
 use super::rules::RuleSet;
+use super::{area, kept};
 use crate::documents::xml::{Element, Ns, Xml};
 use crate::documents::{DocumentError, names, xsd};
 use crate::model::*;
@@ -9,7 +10,7 @@ use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-type Result<T> = std::result::Result<T, DocumentError>;
+pub(super) type Result<T> = std::result::Result<T, DocumentError>;
 
 /// The content of an open `group` element: exactly one `list-service`.
 pub(in crate::documents) fn group(xml: &mut Xml<'_>) -> Result<(GroupDocument, Option<Regrouped>)> {
@@ -28,7 +29,7 @@ pub(in crate::documents) fn group(xml: &mut Xml<'_>) -> Result<(GroupDocument, O
     read.ok_or_else(|| xml.fault_in("list-service", "element missing"))
 }
 
-const TWICE: &str = "element that occurs twice";
+pub(super) const TWICE: &str = "element that occurs twice";
 
 /// A document that says nothing but its identity, with the defaults of TS 24.481 7.2.8.
 fn blank(id: GroupId) -> GroupDocument {
@@ -50,9 +51,10 @@ fn blank(id: GroupId) -> GroupDocument {
         protect_media: true,
         protect_floor_control: true,
         encodings: Vec::new(),
-        rules: RuleSet::default().resolve(&BTreeMap::new()),
+        rules: GroupRules::default(),
         services: Vec::new(),
         temporary: None,
+        details: Arc::default(),
         version: 0,
     }
 }
@@ -62,16 +64,19 @@ fn list_service(xml: &mut Xml<'_>, id: GroupId) -> Result<(GroupDocument, Option
     let mut members = BTreeMap::new();
     let mut rules = RuleSet::default();
     let mut mark = None;
+    let mut details = GroupDetails::default();
+    let mut budget = xml.kept_octets();
     let mut seen = Seen::default();
     while let Some(element) = xml.child()? {
         match (element.ns, element.name) {
             (Ns::ListService, "display-name") => {
                 seen.once(xml, &element)?;
+                details.language = element.attribute("xml:lang").map(|language| language.into_owned());
                 group.display_name = xml.text()?.into_owned();
             }
             (Ns::ListService, "list") => {
                 seen.once(xml, &element)?;
-                members = list(xml)?;
+                members = list(xml, &mut budget)?;
             }
             (Ns::CommonPolicy, "ruleset") => {
                 seen.once(xml, &element)?;
@@ -79,28 +84,37 @@ fn list_service(xml: &mut Xml<'_>, id: GroupId) -> Result<(GroupDocument, Option
             }
             (Ns::Extensions, "supported-services") => {
                 seen.once(xml, &element)?;
-                group.services = supported_services(xml)?;
+                let (services, plain) = supported_services(xml)?;
+                if !plain {
+                    details.services = Some((services.clone(), xml.raw_behind(&element, &mut budget)?));
+                }
+                group.services = services;
             }
             (Ns::GroupInfo, "on-network-regrouped") => {
                 seen.once(xml, &element)?;
                 mark = Some(regrouped(xml, &element)?);
             }
-            (Ns::GroupInfo, _) => setting(xml, &element, &mut group, &mut seen)?,
-            _ => xml.skip()?,
+            (Ns::GroupInfo, "permitted-geographic-area" | "mandatory-geographic-area") => {
+                seen.once(xml, &element)?;
+                geographic_area(xml, &element, &mut details, &mut budget)?;
+            }
+            _ if setting(xml, &element, &mut group)? || detail(xml, &element, &mut details)? => {
+                seen.once(xml, &element)?;
+            }
+            _ => details.kept.push(kept::read(xml, &element, &mut budget)?),
         }
     }
+    group.details = Arc::new(details);
     group.rules = rules.resolve(&members);
     group.members = Arc::new(members);
     Ok((group, mark))
 }
 
-/// A child of `list-service` in the 3GPP namespace (TS 24.481 7.2.4.2).
-fn setting<'i>(
-    xml: &mut Xml<'i>,
-    element: &Element<'i>,
-    group: &mut GroupDocument,
-    seen: &mut Seen<'i>,
-) -> Result<()> {
+/// A child of `list-service` in the 3GPP namespace by which this server decides; `false`: it is none.
+fn setting(xml: &mut Xml<'_>, element: &Element<'_>, group: &mut GroupDocument) -> Result<bool> {
+    if element.ns != Ns::GroupInfo {
+        return Ok(false);
+    }
     let name = element.name;
     match name {
         "on-network-disabled" => {
@@ -137,9 +151,51 @@ fn setting<'i>(
             let positive = |text: &str| xsd::number(text).filter(|number: &u32| *number > 0);
             group.minimum_affiliated = Some(xml.value(name, positive)?);
         }
-        _ => return xml.skip(),
+        _ => return Ok(false),
     }
-    seen.once(xml, element)
+    Ok(true)
+}
+
+/// A child of `list-service` in the 3GPP namespace that a partner's policy may change; `false`: it is none.
+fn detail(xml: &mut Xml<'_>, element: &Element<'_>, details: &mut GroupDetails) -> Result<bool> {
+    if element.ns != Ns::GroupInfo {
+        return Ok(false);
+    }
+    let name = element.name;
+    match name {
+        "owner" => details.owner = Some(xml.text()?.into_owned()),
+        "on-network-in-progress-emergency-state-cancellation-timeout" => {
+            details.emergency_timeout = Some(xml.value(name, xsd::duration)?);
+        }
+        "on-network-in-progress-imminent-peril-state-cancellation-timeout" => {
+            details.imminent_peril_timeout = Some(xml.value(name, xsd::duration)?);
+        }
+        "mcvideo-on-network-group-priority" => {
+            details.mcvideo_priority = Some(xml.value(name, xsd::number)?);
+        }
+        "mcdata-on-network-group-priority" => details.mcdata_priority = Some(xml.value(name, xsd::number)?),
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// One of the two areas. An area that holds more than this server knows is kept as it is.
+fn geographic_area<'i>(
+    xml: &mut Xml<'i>,
+    element: &Element<'i>,
+    details: &mut GroupDetails,
+    budget: &mut usize,
+) -> Result<()> {
+    match area::read(xml)? {
+        Some(area) if element.name == "permitted-geographic-area" => details.permitted_area = Some(area),
+        Some(area) => details.mandatory_area = Some(area),
+        None => details.kept.push(KeptElement {
+            space: Space::GroupInfo,
+            name: element.name.to_owned(),
+            content: KeptContent::Xml(xml.raw_behind(element, budget)?),
+        }),
+    }
+    Ok(())
 }
 
 /// Known elements that have occurred: each may once.
@@ -157,8 +213,9 @@ impl<'i> Seen<'i> {
     }
 }
 
-/// The members; a member that occurs twice breaks the uniqueness of TS 24.481 7.2.7.
-fn list(xml: &mut Xml<'_>) -> Result<BTreeMap<UserId, Member>> {
+/// The members; a member that occurs twice breaks the uniqueness of TS 24.481 7.2.7. What is no `entry` is not kept: it
+/// refers to members elsewhere, whom only the server that wrote it can find.
+fn list(xml: &mut Xml<'_>, budget: &mut usize) -> Result<BTreeMap<UserId, Member>> {
     let mut members = BTreeMap::new();
     while let Some(element) = xml.child()? {
         if !element.is(Ns::ListService, "entry") {
@@ -166,7 +223,7 @@ fn list(xml: &mut Xml<'_>) -> Result<BTreeMap<UserId, Member>> {
             continue;
         }
         let user = UserId::new(attribute_identity(xml, &element, "uri")?);
-        let member = entry(xml)?;
+        let member = entry(xml, budget)?;
         if members.insert(user, member).is_some() {
             return Err(xml.fault_in("entry", "member that occurs twice"));
         }
@@ -174,57 +231,92 @@ fn list(xml: &mut Xml<'_>) -> Result<BTreeMap<UserId, Member>> {
     Ok(members)
 }
 
-fn entry(xml: &mut Xml<'_>) -> Result<Member> {
+fn entry(xml: &mut Xml<'_>, budget: &mut usize) -> Result<Member> {
     let mut member = Member::default();
+    let mut details = MemberDetails::default();
     while let Some(element) = xml.child()? {
         match (element.ns, element.name) {
+            (Ns::ResourceLists, "display-name") => {
+                details.display_name = Some(xml.text()?.into_owned());
+                continue;
+            }
             (Ns::GroupInfo, "user-priority") => {
                 member.priority = Some(xml.value(element.name, xsd::number)?);
                 continue;
             }
-            (Ns::GroupInfo, "on-network-required" | "mcvideo-on-network-required") => member.required = true,
+            (Ns::GroupInfo, "on-network-required") => member.required = true,
             (Ns::GroupInfo, "on-network-recvonly") => member.receive_only = true,
             (Ns::GroupInfo, "on-network-affiliation-to-group-required") => member.affiliation_required = true,
-            _ => {}
+            (ns, name) => {
+                member.required |= ns == Ns::GroupInfo && name == "mcvideo-on-network-required";
+                details.kept.push(kept::read(xml, &element, budget)?);
+                continue;
+            }
         }
         xml.skip()?;
     }
+    member.details = (details != MemberDetails::default()).then(|| Box::new(details));
     Ok(member)
 }
 
-/// Services by the five conditions of TS 24.481 7.2.8.
-fn supported_services(xml: &mut Xml<'_>) -> Result<Vec<Service>> {
-    let mut services = Vec::new();
+/// Services by the five conditions of TS 24.481 7.2.8, and whether they say all that the element does.
+fn supported_services(xml: &mut Xml<'_>) -> Result<(Vec<Service>, bool)> {
+    let (mut services, mut plain) = (Vec::new(), true);
     while let Some(element) = xml.child()? {
-        let enabler = element.attribute("enabler");
         if !element.is(Ns::Extensions, "service") {
+            plain = false;
             xml.skip()?;
             continue;
         }
+        let enabler = element.attribute("enabler");
+        plain &= element.plain_attributes().is_some_and(|attributes| attributes.len() == 1);
+        let mut media = 0;
         while let Some(element) = xml.child()? {
             if !element.is(Ns::Extensions, "group-media") {
+                plain = false;
                 xml.skip()?;
                 continue;
             }
-            let (mut speech, mut video) = (false, false);
-            while let Some(media) = xml.child()? {
-                speech |= media.is(Ns::GroupInfo, "mcptt-speech");
-                video |= media.is(Ns::GroupInfo, "mcvideo-video-media");
-                xml.skip()?;
+            media += 1;
+            plain &= element.plain_attributes().is_some_and(|attributes| attributes.is_empty());
+            let (mut speech, mut video) = (0, 0);
+            while let Some(kind) = xml.child()? {
+                let slot = match (kind.ns, kind.name) {
+                    (Ns::GroupInfo, "mcptt-speech") => &mut speech,
+                    (Ns::GroupInfo, "mcvideo-video-media") => &mut video,
+                    _ => {
+                        plain = false;
+                        xml.skip()?;
+                        continue;
+                    }
+                };
+                *slot += 1;
+                plain &= kind.plain_attributes().is_some_and(|attributes| attributes.is_empty());
+                while xml.child()?.is_some() {
+                    plain = false;
+                    xml.skip()?;
+                }
             }
-            let service = match enabler.as_deref() {
-                Some(icsi) if icsi == names::MCPTT.icsi && speech => Service::Mcptt,
-                Some(icsi) if icsi == names::MCVIDEO.icsi && video => Service::McVideo,
+            let (service, icsi, expected) = match enabler.as_deref() {
+                Some(icsi) if icsi == names::MCPTT.icsi && speech > 0 => (Service::Mcptt, icsi, (1, 0)),
+                Some(icsi) if icsi == names::MCVIDEO.icsi && video > 0 => (Service::McVideo, icsi, (0, 1)),
                 // MCData has an enabler per kind of data, and no media element in the schema.
-                Some(icsi) if is_mcdata(icsi) => Service::McData,
-                _ => continue,
+                Some(icsi) if is_mcdata(icsi) => (Service::McData, icsi, (0, 0)),
+                _ => {
+                    plain = false;
+                    continue;
+                }
             };
-            if !services.contains(&service) {
+            plain &= icsi == names::of(service).icsi && (speech, video) == expected;
+            if services.contains(&service) {
+                plain = false;
+            } else {
                 services.push(service);
             }
         }
+        plain &= media == 1;
     }
-    Ok(services)
+    Ok((services, plain))
 }
 
 fn is_mcdata(icsi: &str) -> bool {

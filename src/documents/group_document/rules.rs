@@ -1,9 +1,9 @@
 //! The `cp:ruleset` of a group document: who may do what (RFC 4745, TS 24.481 7.2.8).
 
 use super::read::attribute_identity;
-use crate::documents::xml::{Ns, Out, Xml};
+use crate::documents::xml::{Element, Ns, Out, Xml};
 use crate::documents::{DocumentError, xsd};
-use crate::model::{GroupRules, Member, UserId, Who};
+use crate::model::{GroupRules, Member, OtherAction, Space, UserId, Who};
 use std::collections::BTreeMap;
 
 type Result<T> = std::result::Result<T, DocumentError>;
@@ -22,14 +22,39 @@ macro_rules! action {
 }
 
 /// Actions that this server decides by, in the order they are written.
-static ACTIONS: [Action; 6] = [
+static ACTIONS: [Action; 8] = [
     action!(ListService, "allow-initiate-conference", initiate),
     action!(ListService, "join-handling", join),
     action!(GroupInfo, "on-network-allow-getting-member-list", member_list),
+    action!(GroupInfo, "on-network-allow-getting-affiliation-list", affiliation_list),
     action!(GroupInfo, "on-network-allow-conference-state", conference_state),
     action!(GroupInfo, "allow-MCPTT-emergency-call", emergency_call),
     action!(GroupInfo, "allow-imminent-peril-call", imminent_peril_call),
+    action!(GroupInfo, "allow-MCPTT-emergency-alert", emergency_alert),
 ];
+
+/// The action of this name, if the rules can say who has it.
+fn action(rules: &GroupRules, name: &str) -> Option<&'static Action> {
+    ACTIONS.iter().find(|action| action.name == name && *(action.get)(rules) != Who::Nobody)
+}
+
+/// Who has the action of this local name (TS 24.481 7.2.8), for instance `mcdata-allow-transmit-data-in-this-group`.
+/// What the rules do not name, nobody has.
+pub fn who<'a>(rules: &'a GroupRules, name: &str) -> &'a Who {
+    let other = || rules.others.iter().find(|other| other.name == name).map(|other| &other.who);
+    action(rules, name).map(|action| (action.get)(rules)).or_else(other).unwrap_or(&Who::Nobody)
+}
+
+/// Takes an action from everybody; whether anybody had it.
+pub(super) fn deny(rules: &mut GroupRules, name: &str) -> bool {
+    let before = rules.others.len();
+    rules.others.retain(|other| other.name != name);
+    let known = action(rules, name);
+    if let Some(action) = known {
+        *(action.set)(rules) = Who::Nobody;
+    }
+    known.is_some() || rules.others.len() < before
+}
 
 /// The rules as written; what they mean depends on the member list, which may stand behind them.
 #[derive(Default)]
@@ -42,6 +67,8 @@ struct Rule {
     conditions: Conditions,
     /// Which of [`ACTIONS`] are `true`.
     actions: [bool; ACTIONS.len()],
+    /// Others that are `true`.
+    others: Vec<(Space, String)>,
 }
 
 /// All conditions of a rule must hold (RFC 4745 7).
@@ -79,15 +106,8 @@ impl RuleSet {
 
     /// What the rules give in a group with these members: what any rule gives; what none gives, nobody has.
     pub(super) fn resolve(self, members: &BTreeMap<UserId, Member>) -> GroupRules {
-        let mut resolved = GroupRules {
-            initiate: Who::Nobody,
-            join: Who::Nobody,
-            conference_state: Who::Nobody,
-            member_list: Who::Nobody,
-            emergency_call: Who::Nobody,
-            imminent_peril_call: Who::Nobody,
-            regroup: Who::Nobody,
-        };
+        let mut resolved = GroupRules::default();
+        let mut others = BTreeMap::new();
         for rule in self.rules {
             let who = rule.conditions.resolve(members);
             for (action, _) in ACTIONS.iter().zip(rule.actions).filter(|(_, given)| *given) {
@@ -95,7 +115,14 @@ impl RuleSet {
                 let before = std::mem::replace(slot, Who::Nobody);
                 *slot = either(before, who.clone(), members);
             }
+            for (space, name) in rule.others {
+                let slot = others.entry((name, space)).or_insert(Who::Nobody);
+                let before = std::mem::replace(slot, Who::Nobody);
+                *slot = either(before, who.clone(), members);
+            }
         }
+        let other = |((name, space), who)| OtherAction { space, name, who };
+        resolved.others = others.into_iter().map(other).filter(|other| other.who != Who::Nobody).collect();
         resolved
     }
 }
@@ -110,8 +137,21 @@ impl Rule {
                         *action = given;
                     }
                 }
-                None => xml.skip()?,
+                None => self.read_other(xml, &element)?,
             }
+        }
+        Ok(())
+    }
+
+    /// An action by which this server does not decide, if its kind is that of the others: `true` gives it.
+    fn read_other(&mut self, xml: &mut Xml<'_>, element: &Element<'_>) -> Result<()> {
+        let space = match element.ns {
+            Ns::ListService => Space::ListService,
+            Ns::GroupInfo => Space::GroupInfo,
+            _ => return xml.skip(),
+        };
+        if xsd::boolean(&xml.text()?) == Some(true) {
+            self.others.push((space, element.name.to_owned()));
         }
         Ok(())
     }
@@ -206,11 +246,14 @@ fn either(a: Who, b: Who, members: &BTreeMap<UserId, Member>) -> Who {
 /// Writes the rules, one for each kind of person that has an action. `members_known`: whether the document can say who
 /// its members are; a temporary group's cannot (TS 24.481 7.2.8), so there the MC service server decides by itself.
 pub(super) fn write(out: &mut Out, ls: &str, rules: &GroupRules, members_known: bool) {
+    let known = ACTIONS.iter().map(|action| (action.ns == Ns::ListService, action.name, (action.get)(rules)));
+    let others = rules.others.iter();
+    let others = others.map(|other| (other.space == Space::ListService, other.name.as_str(), &other.who));
+    let sayable = |who: &Who| *who != Who::Nobody && (members_known || *who != Who::Members);
+    let actions: Vec<_> = known.chain(others).filter(|(.., who)| sayable(who)).collect();
     let mut kinds: Vec<&Who> = Vec::new();
-    for action in &ACTIONS {
-        let who = (action.get)(rules);
-        let sayable = *who != Who::Nobody && (members_known || *who != Who::Members);
-        if sayable && !kinds.contains(&who) {
+    for (.., who) in &actions {
+        if !kinds.contains(who) {
             kinds.push(who);
         }
     }
@@ -223,9 +266,8 @@ pub(super) fn write(out: &mut Out, ls: &str, rules: &GroupRules, members_known: 
             out.element(("cp:", "rule"), &[("id", &id)], |out| {
                 out.element(("cp:", "conditions"), &[], |out| write_conditions(out, ls, who));
                 out.element(("cp:", "actions"), &[], |out| {
-                    for action in ACTIONS.iter().filter(|action| (action.get)(rules) == who) {
-                        let prefix = if action.ns == Ns::ListService { ls } else { "mcpttgi:" };
-                        out.leaf((prefix, action.name), &[], "true");
+                    for (list_service, name, _) in actions.iter().filter(|(.., has)| *has == who) {
+                        out.leaf((if *list_service { ls } else { "mcpttgi:" }, name), &[], "true");
                     }
                 });
             });

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod details;
+
 const FIRE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <group xmlns="urn:oma:xml:poc:list-service"
        xmlns:rl="urn:ietf:params:xml:ns:resource-lists"
@@ -60,13 +62,17 @@ const FIRE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 </group>"#;
 
 fn fire() -> GroupDocument {
-    let member = |priority, required| Member { priority: Some(priority), required, ..Member::default() };
+    let member = |name: &str, priority, required, kept: Vec<KeptElement>| {
+        let details = MemberDetails { display_name: Some(name.to_owned()), kept };
+        Member { priority: Some(priority), required, details: Some(Box::new(details)), ..Member::default() }
+    };
+    let kind = simple(Space::GroupInfo, "participant-type", &[], "First responder");
     GroupDocument {
         id: "sip:fire-1@primary.example".into(),
         display_name: "Fire brigade 1".to_owned(),
         members: Arc::new(BTreeMap::from([
-            ("sip:bob@primary.example".into(), member(5, true)),
-            ("sip:cho@primary.example".into(), member(3, false)),
+            ("sip:bob@primary.example".into(), member("Bob", 5, true, vec![kind])),
+            ("sip:cho@primary.example".into(), member("Cho", 3, false, vec![])),
         ])),
         prearranged: true,
         disabled: false,
@@ -87,25 +93,30 @@ fn fire() -> GroupDocument {
             join: Who::Members,
             conference_state: Who::Members,
             member_list: Who::Members,
+            affiliation_list: Who::Members,
             emergency_call: Who::Members,
             ..nobody()
         },
         services: vec![Service::Mcptt],
         temporary: None,
+        details: Arc::new(GroupDetails {
+            language: Some("en".to_owned()),
+            owner: Some("primary-county".to_owned()),
+            ..GroupDetails::default()
+        }),
         version: 0,
     }
 }
 
 fn nobody() -> GroupRules {
-    GroupRules {
-        initiate: Who::Nobody,
-        join: Who::Nobody,
-        conference_state: Who::Nobody,
-        member_list: Who::Nobody,
-        emergency_call: Who::Nobody,
-        imminent_peril_call: Who::Nobody,
-        regroup: Who::Nobody,
-    }
+    GroupRules::default()
+}
+
+fn simple(space: Space, name: &str, attributes: &[(&str, &str)], text: &str) -> KeptElement {
+    let attributes =
+        attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let content = KeptContent::Simple { attributes, text: text.to_owned() };
+    KeptElement { space, name: name.to_owned(), content }
 }
 
 fn constituents() -> Vec<GroupId> {
@@ -125,6 +136,7 @@ fn temporary() -> GroupDocument {
         encodings: vec![],
         rules: nobody(),
         temporary: Some(Temporary { constituents: constituents(), requestor: "".into() }),
+        details: Arc::default(),
         ..fire()
     }
 }
@@ -163,7 +175,7 @@ fn a_group_document_goes_there_and_back() {
         services: vec![Service::McData, Service::Mcptt, Service::McVideo],
         members: Arc::new(BTreeMap::from([(
             "tel:+3585550100".into(),
-            Member { priority: None, required: true, affiliation_required: true, receive_only: true },
+            Member { required: true, affiliation_required: true, receive_only: true, ..Member::default() },
         )])),
         rules: GroupRules {
             initiate: Who::Members,
@@ -202,6 +214,7 @@ fn elements_are_written_in_the_order_of_the_schema() {
             "supported-services",
             "on-network-disabled",
             "on-network-regrouped",
+            "owner",
             "preconfigured-group-use-only",
             "on-network-group-priority",
             "on-network-invite-members",
@@ -407,7 +420,7 @@ fn any_rule_gives_its_actions() {
 }
 
 #[test]
-fn what_the_model_lacks_is_ignored() {
+fn what_the_model_lacks_passes_through() {
     let xml = FIRE
         .replace(
             "<list>",
@@ -419,7 +432,11 @@ fn what_the_model_lacks_is_ignored() {
             "<mcpttgi:owner>",
             "<mcpttgi:level-within-group-hierarchy>3</mcpttgi:level-within-group-hierarchy><mcpttgi:owner>",
         );
-    assert_eq!(read(&xml), fire());
+    let document = read(&xml);
+    let names: Vec<_> = document.details.kept.iter().map(|element| element.name.as_str()).collect();
+    assert_eq!(names, ["invite-members", "future", "level-within-group-hierarchy"]);
+    let details = GroupDetails { kept: vec![], ..GroupDetails::clone(&document.details) };
+    assert_eq!(GroupDocument { details: Arc::new(details), ..document }, fire());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Writing group documents.
 
-use super::rules;
+use super::order::{ENTRY_ORDER, ORDER};
+use super::{area, kept, rules};
 use crate::documents::xml::{Ns, Out};
 use crate::documents::{names, xsd};
 use crate::model::*;
@@ -14,16 +15,24 @@ pub(in crate::documents) fn group(
     with_members: bool,
     mark: Option<&Regrouped>,
 ) {
+    let details = &document.details;
     list_service(out, ls, document.id.as_str(), |out| {
         if !document.display_name.is_empty() {
-            out.leaf((ls, "display-name"), &[], &document.display_name);
+            let language = details.language.iter().map(|language| ("xml:lang", language.as_str()));
+            let language: Vec<_> = language.collect();
+            out.leaf((ls, "display-name"), &language, &document.display_name);
         }
         if with_members && document.temporary.is_none() {
             list(out, ls, &document.members);
         }
+        let oma = details.kept.iter().filter(|element| element.space == Space::ListService);
+        oma.for_each(|element| kept::write(out, ls, element));
         rules::write(out, ls, &document.rules, document.temporary.is_none());
-        supported_services(out, &document.services);
-        settings(out, document, mark);
+        match &details.services {
+            Some((services, xml)) if *services == document.services => out.raw(xml),
+            _ => supported_services(out, &document.services),
+        }
+        kept::write_in_order(out, &ORDER, &details.kept, |out, name| setting(out, name, document, mark));
     });
 }
 
@@ -31,6 +40,7 @@ pub(in crate::documents) fn group(
 pub(in crate::documents) fn list_service(out: &mut Out, ls: &str, uri: &str, content: impl FnOnce(&mut Out)) {
     let declarations = [
         (if ls.is_empty() { "xmlns" } else { "xmlns:ls" }, Ns::ListService.text()),
+        ("xmlns:rl", Ns::ResourceLists.text()),
         ("xmlns:cp", Ns::CommonPolicy.text()),
         ("xmlns:oxe", Ns::Extensions.text()),
         ("xmlns:mcpttgi", Ns::GroupInfo.text()),
@@ -43,21 +53,25 @@ pub(in crate::documents) fn list_service(out: &mut Out, ls: &str, uri: &str, con
 fn list(out: &mut Out, ls: &str, members: &MemberList) {
     out.element((ls, "list"), &[], |out| {
         for (user, member) in members.iter() {
-            out.element((ls, "entry"), &[("uri", user.as_str())], |out| {
-                if let Some(priority) = member.priority {
-                    leaf(out, "user-priority", &priority.to_string());
-                }
-                for (name, present) in [
-                    ("on-network-required", member.required),
-                    ("on-network-recvonly", member.receive_only),
-                    ("on-network-affiliation-to-group-required", member.affiliation_required),
-                ] {
-                    if present {
-                        out.empty(("mcpttgi:", name), &[]);
-                    }
-                }
-            });
+            out.element((ls, "entry"), &[("uri", user.as_str())], |out| entry(out, ls, member));
         }
+    });
+}
+
+fn entry(out: &mut Out, ls: &str, member: &Member) {
+    let details = member.details.as_deref();
+    if let Some(name) = details.and_then(|details| details.display_name.as_ref()) {
+        out.leaf(("rl:", "display-name"), &[], name);
+    }
+    let elements = details.map_or(&[][..], |details| &details.kept);
+    let oma = elements.iter().filter(|element| element.space == Space::ListService);
+    oma.for_each(|element| kept::write(out, ls, element));
+    kept::write_in_order(out, &ENTRY_ORDER, elements, |out, name| match name {
+        "user-priority" => number(out, name, member.priority),
+        "on-network-required" => flag(out, name, member.required),
+        "on-network-recvonly" => flag(out, name, member.receive_only),
+        "on-network-affiliation-to-group-required" => flag(out, name, member.affiliation_required),
+        _ => {}
     });
 }
 
@@ -75,58 +89,78 @@ fn supported_services(out: &mut Out, services: &[Service]) {
     });
 }
 
-/// The 3GPP children of `list-service`, in the order of TS 24.481 7.2.4.2.
-fn settings(out: &mut Out, document: &GroupDocument, mark: Option<&Regrouped>) {
-    if document.disabled {
-        out.empty(("mcpttgi:", "on-network-disabled"), &[]);
-    }
-    if let Some(temporary) = &document.temporary {
-        on_network_temporary(out, temporary.constituents.iter().map(GroupId::as_str));
-    }
-    if let Some(mark) = mark {
-        regrouped(out, mark);
-    }
-    if document.preconfigured_only {
-        leaf(out, "preconfigured-group-use-only", "true");
-    }
-    priority(out, document.priority);
-    leaf(out, "on-network-invite-members", xsd::boolean_text(document.prearranged));
-    if let Some(count) = document.max_participants {
-        leaf(out, "on-network-max-participant-count", &count.to_string());
-    }
-    if document.minimum_to_start > 0 {
-        leaf(out, "on-network-minimum-number-to-start", &document.minimum_to_start.to_string());
-    }
-    duration(
-        out,
-        "on-network-timeout-for-acknowledgement-of-required-members",
-        document.acknowledgement_timeout,
-    );
-    if document.acknowledgement_timeout.is_some() || document.on_acknowledgement_timeout == OnTimeout::Proceed
-    {
-        let action = match document.on_acknowledgement_timeout {
-            OnTimeout::Proceed => "proceed",
-            OnTimeout::Abandon => "abandon",
-        };
-        leaf(
-            out,
-            "on-network-action-upon-expiration-of-timeout-for-acknowledgement-of-required-members",
-            action,
-        );
-    }
-    duration(out, "on-network-hang-timer", document.hang_timer);
-    duration(out, "on-network-maximum-duration", document.maximum_duration);
-    if !document.encodings.is_empty() {
-        out.element(("mcpttgi:", "preferred-voice-encodings"), &[], |out| {
-            for encoding in &document.encodings {
-                out.empty(("mcpttgi:", "encoding"), &[("name", encoding)]);
+/// Writes the element of this name, if the document has it and this server reads it.
+fn setting(out: &mut Out, name: &str, document: &GroupDocument, mark: Option<&Regrouped>) {
+    let details = &document.details;
+    match name {
+        "on-network-disabled" => flag(out, name, document.disabled),
+        "on-network-temporary" => {
+            if let Some(temporary) = &document.temporary {
+                on_network_temporary(out, temporary.constituents.iter().map(GroupId::as_str));
             }
-        });
+        }
+        "on-network-regrouped" => {
+            if let Some(mark) = mark {
+                regrouped(out, mark);
+            }
+        }
+        "owner" => text(out, name, details.owner.as_deref()),
+        "preconfigured-group-use-only" => {
+            text(out, name, document.preconfigured_only.then_some(xsd::boolean_text(true)));
+        }
+        "permitted-geographic-area" => {
+            details.permitted_area.iter().for_each(|area| area::write(out, name, area));
+        }
+        "mandatory-geographic-area" => {
+            details.mandatory_area.iter().for_each(|area| area::write(out, name, area));
+        }
+        "on-network-group-priority" => priority(out, document.priority),
+        "on-network-invite-members" => text(out, name, Some(xsd::boolean_text(document.prearranged))),
+        "on-network-max-participant-count" => number(out, name, document.max_participants),
+        "on-network-minimum-number-to-start" => {
+            number(out, name, Some(document.minimum_to_start).filter(|count| *count > 0));
+        }
+        "on-network-timeout-for-acknowledgement-of-required-members" => {
+            duration(out, name, document.acknowledgement_timeout);
+        }
+        "on-network-action-upon-expiration-of-timeout-for-acknowledgement-of-required-members" => {
+            let action = document.on_acknowledgement_timeout;
+            let meant = document.acknowledgement_timeout.is_some() || action == OnTimeout::Proceed;
+            let action = match action {
+                OnTimeout::Proceed => "proceed",
+                OnTimeout::Abandon => "abandon",
+            };
+            text(out, name, meant.then_some(action));
+        }
+        "on-network-hang-timer" => duration(out, name, document.hang_timer),
+        "on-network-maximum-duration" => duration(out, name, document.maximum_duration),
+        "on-network-in-progress-emergency-state-cancellation-timeout" => {
+            duration(out, name, details.emergency_timeout);
+        }
+        "on-network-in-progress-imminent-peril-state-cancellation-timeout" => {
+            duration(out, name, details.imminent_peril_timeout);
+        }
+        "preferred-voice-encodings" => encodings(out, &document.encodings),
+        "protect-media" => protection(out, Some(document.protect_media), None),
+        "protect-floor-control-signalling" => protection(out, None, Some(document.protect_floor_control)),
+        "on-network-minimum-number-of-affiliated-members" => {
+            number(out, name, document.minimum_affiliated);
+        }
+        "mcvideo-on-network-group-priority" => number(out, name, details.mcvideo_priority),
+        "mcdata-on-network-group-priority" => number(out, name, details.mcdata_priority),
+        _ => {}
     }
-    protection(out, Some(document.protect_media), Some(document.protect_floor_control));
-    if let Some(count) = document.minimum_affiliated {
-        leaf(out, "on-network-minimum-number-of-affiliated-members", &count.to_string());
+}
+
+fn encodings(out: &mut Out, encodings: &[String]) {
+    if encodings.is_empty() {
+        return;
     }
+    out.element(("mcpttgi:", "preferred-voice-encodings"), &[], |out| {
+        for encoding in encodings {
+            out.empty(("mcpttgi:", "encoding"), &[("name", encoding)]);
+        }
+    });
 }
 
 fn regrouped(out: &mut Out, mark: &Regrouped) {
@@ -171,8 +205,23 @@ pub(in crate::documents) fn protection(out: &mut Out, media: Option<bool>, floor
 }
 
 fn duration(out: &mut Out, name: &str, span: Option<Duration>) {
-    if let Some(span) = span {
-        leaf(out, name, &xsd::duration_text(span));
+    text(out, name, span.map(xsd::duration_text).as_deref());
+}
+
+fn number(out: &mut Out, name: &str, number: Option<impl ToString>) {
+    text(out, name, number.map(|number| number.to_string()).as_deref());
+}
+
+/// An element whose presence says yes.
+fn flag(out: &mut Out, name: &str, present: bool) {
+    if present {
+        out.empty(("mcpttgi:", name), &[]);
+    }
+}
+
+fn text(out: &mut Out, name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        leaf(out, name, value);
     }
 }
 

@@ -19,6 +19,11 @@ impl Out {
         Self { text }
     }
 
+    /// Octets written so far.
+    pub(in crate::documents) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     /// The document.
     pub(in crate::documents) fn finish(self) -> String {
         self.text

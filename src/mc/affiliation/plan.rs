@@ -1,10 +1,10 @@
 //! Affiliations of a user as they are to become, and what follows from the difference (TS 24.379 9.2.2.2.3 steps 16 to
 //! 19).
 
-use super::is_live;
+use super::counts;
 use crate::env::Time;
 use crate::model::*;
-use crate::procedure::{Outcome, Over, Send};
+use crate::procedure::{Outcome, Send};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// New sets of some clients of one user. A client that is not named keeps what it has.
@@ -48,7 +48,7 @@ impl<'a> Plan<'a> {
         self.sets.insert(client.clone(), entries);
     }
 
-    /// Different groups of a service to which the user's other clients are affiliated.
+    /// Different groups of a service to which the user's other clients are affiliated or about to be.
     pub fn groups_of_others(&self, client: &ClientId, service: Service, now: Time) -> BTreeSet<GroupId> {
         let clients: BTreeSet<_> = self
             .model
@@ -60,13 +60,13 @@ impl<'a> Plan<'a> {
             .into_iter()
             .filter(|other| *other != client)
             .flat_map(|other| self.of(other))
-            .filter(|entry| entry.service == service && is_live(entry, now))
+            .filter(|entry| entry.service == service && counts(entry, now))
             .map(|entry| entry.group.clone())
             .collect()
     }
 
     /// As [`Self::finish`], and the watchers of the user are told of each service in which something changed.
-    pub fn finish_and_tell(self, outcome: &mut Outcome<Over>) {
+    pub fn finish_and_tell<W>(self, outcome: &mut Outcome<W>) {
         for service in Service::ALL {
             if self.sets.iter().any(|(client, set)| of(service, self.before(client)).ne(of(service, set))) {
                 let user = self.user.clone();
@@ -79,7 +79,7 @@ impl<'a> Plan<'a> {
     /// Adds the facts that change; then, in this order, the status update for the GMS (TS 23.280 10.8.3.1 step 5b,
     /// 10.8.4.2 step 4b) and the words for calls, of the group or of the temporary group it is part of: first what ended,
     /// then what is new.
-    pub fn finish(self, outcome: &mut Outcome<Over>) {
+    pub fn finish<W>(self, outcome: &mut Outcome<W>) {
         let mut touched: PerService<BTreeSet<GroupId>> = PerService::default();
         let (mut ended, mut begun) = (Vec::new(), Vec::new());
         for (client, set) in &self.sets {

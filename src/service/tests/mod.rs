@@ -2,6 +2,7 @@
 //! once; a restart builds the service again from the facts.
 
 mod functions;
+mod group_data;
 mod limits;
 mod sessions;
 mod trust;

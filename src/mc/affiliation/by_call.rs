@@ -1,0 +1,191 @@
+//! Implicit affiliation by a call: whoever joins a chat group, or calls a group in an emergency or in imminent peril,
+//! need not be affiliated to it; the call affiliates (TS 24.379 9.1; not for MCData, TS 24.282).
+//!
+//! ```text
+//!  client            serving server                server that owns the group
+//!    |-- INVITE ---------->| 9.2.2.2.12: affiliating, N2    |
+//!    |<-- 486, 102 --------|   no room                      |
+//!    |                     |-- INVITE --------------------->| 9.2.2.3.6: a member?
+//!    |                     |<---------------------- 200 ----| 9.2.2.3.7: affiliated
+//!    |<-- 200, NOTIFY -----| 9.2.2.2.13: affiliated         |
+//!    |                     |<-------------------- refusal --|
+//!    |<-- refusal, NOTIFY -| 9.2.2.2.14: the entry goes     |
+//! ```
+//!
+//! No PUBLISH goes to the owner: the INVITE does its work. The owner takes the user in with its 200, not before: nobody is
+//! affiliated by a call that failed, on neither side. The affiliation outlives the call.
+//!
+//! Where both servers are this process they share one table. Who changes it tells the watchers, so that they hear once.
+
+use super::plan::Plan;
+use super::{counts, expiry, is_usable, within_client_limit};
+use crate::mc::groups;
+use crate::model::*;
+use crate::procedure::{Invitation, Outcome, Refusal, View};
+
+/// Whether a request for a call affiliates its sender (TS 24.379 9.1): it joins a chat group, or begins an emergency or
+/// imminent-peril group call. A call on a prearranged group is no such request.
+pub fn affiliates(invitation: &Invitation) -> bool {
+    let info = &invitation.info;
+    let chat = info.session_type.as_deref() == Some("chat");
+    let urgent = info.emergency == Some(true) || info.imminent_peril == Some(true);
+    invitation.service != Service::McData && (chat || urgent)
+}
+
+/// TS 24.379 9.2.2.2.12, at the serving server: the group is noted as `affiliating`. Returns whether it was this request
+/// that added the entry; [`complete`] or [`cancel`] follows.
+///
+/// # Errors
+/// 486 with 102: the user would have more groups than N2. 403: [`super::CLIENTS_PER_USER`]. Nothing changed.
+pub fn begin<W>(
+    view: &View<'_>,
+    user: &UserId,
+    client: &ClientId,
+    service: Service,
+    group: &GroupId,
+    outcome: &mut Outcome<W>,
+) -> Result<bool, Refusal> {
+    within_client_limit(view.model, user, client)?;
+    let mut plan = Plan::new(view.model, user);
+    // Step 2.
+    let own: Vec<_> = of(&plan, client, service);
+    if own.iter().any(|entry| entry.group == *group && counts(entry, view.now)) {
+        return Ok(false);
+    }
+    // Step 3.
+    let limit = view.model.user(user.as_str()).and_then(|user| user.profile.max_affiliations_n2);
+    if let Some(limit) = limit {
+        let mut groups = plan.groups_of_others(client, service, view.now);
+        groups.extend(own.iter().filter(|entry| counts(entry, view.now)).map(|entry| entry.group.clone()));
+        if !groups.contains(group) && groups.len() >= usize::try_from(limit).unwrap_or(usize::MAX) {
+            return Err(Refusal::TooManyAffiliations { limit });
+        }
+    }
+    // Step 4. Nobody is told yet: the call may fail.
+    let mut entries = without(own, group);
+    entries.push(GroupAffiliation {
+        group: group.clone(),
+        status: AffiliationStatus::Affiliating,
+        expires: expiry(view.now, view.policy.affiliation_interval),
+        service,
+        by_call: true,
+    });
+    plan.replace(client, service, entries);
+    plan.finish(outcome);
+    Ok(true)
+}
+
+/// The call goes on to another group, the temporary group of the one that was called: the entry does too, if this
+/// `invitation` needs it. Returns whether it does.
+pub fn follow<W>(
+    view: &View<'_>,
+    user: &UserId,
+    client: &ClientId,
+    from: &GroupId,
+    to: &GroupId,
+    invitation: &Invitation,
+    outcome: &mut Outcome<W>,
+) -> bool {
+    let service = invitation.service;
+    let mut plan = Plan::new(view.model, user);
+    let mut entries = of(&plan, client, service);
+    let needed = affiliates(invitation)
+        && !groups::affiliated_to(view.model, service, user, to).contains(client)
+        && !entries.iter().any(|entry| entry.group == *to);
+    if needed {
+        let added = entries.iter_mut().filter(|entry| entry.by_call && entry.group == *from);
+        added.for_each(|entry| entry.group = to.clone());
+    } else {
+        entries.retain(|entry| !(entry.by_call && entry.group == *from));
+    }
+    plan.replace(client, service, entries);
+    plan.finish(outcome);
+    needed
+}
+
+/// TS 24.379 9.2.2.2.13, at the serving server: the owner has accepted. What the user himself ended meanwhile stays ended.
+pub fn complete<W>(
+    view: &View<'_>,
+    user: &UserId,
+    client: &ClientId,
+    service: Service,
+    group: &GroupId,
+    outcome: &mut Outcome<W>,
+) {
+    let mut plan = Plan::new(view.model, user);
+    let mut entries = of(&plan, client, service);
+    for entry in entries.iter_mut().filter(|entry| entry.group == *group && entry.by_call) {
+        (entry.status, entry.by_call) = (AffiliationStatus::Affiliated, false);
+    }
+    plan.replace(client, service, entries);
+    plan.finish_and_tell(outcome);
+}
+
+/// TS 24.379 9.2.2.2.14, at the serving server: the call was refused or given up, and what it added goes.
+pub fn cancel<W>(
+    view: &View<'_>,
+    user: &UserId,
+    client: &ClientId,
+    service: Service,
+    group: &GroupId,
+    outcome: &mut Outcome<W>,
+) {
+    let mut plan = Plan::new(view.model, user);
+    plan.keep(client, |entry| !(entry.by_call && entry.service == service && entry.group == *group));
+    plan.finish_and_tell(outcome);
+}
+
+/// TS 24.379 9.2.2.3.7, at the server that owns the group, which has found the user eligible (9.2.2.3.6, 9.2.2.3.8) and
+/// accepts the call: the client is affiliated.
+pub fn take_in<W>(
+    view: &View<'_>,
+    user: &UserId,
+    client: &ClientId,
+    service: Service,
+    group: &GroupId,
+    outcome: &mut Outcome<W>,
+) {
+    if view.model.is_affiliated(service, user.as_str(), client.as_str(), group.as_str()) {
+        return;
+    }
+    let mut plan = Plan::new(view.model, user);
+    let mut entries = without(of(&plan, client, service), group);
+    entries.push(GroupAffiliation {
+        group: group.clone(),
+        status: AffiliationStatus::Affiliated,
+        expires: expiry(view.now, view.policy.affiliation_interval),
+        service,
+        by_call: false,
+    });
+    plan.replace(client, service, entries);
+    plan.finish_and_tell(outcome);
+}
+
+/// TS 24.379 9.2.2.3.6, at the server that owns the group, for a member of it: whether a request of this client may
+/// affiliate it.
+pub fn eligible(view: &View<'_>, user: &UserId, client: &ClientId, invitation: &Invitation) -> bool {
+    affiliates(invitation)
+        && is_usable(client.as_str())
+        && within_client_limit(view.model, user, client).is_ok()
+}
+
+/// After a restart: calls in set-up are gone, and what they added goes.
+pub fn restore<W>(view: &View<'_>, outcome: &mut Outcome<W>) {
+    for record in view.model.unsettled_affiliations() {
+        let mut plan = Plan::new(view.model, &record.user);
+        plan.keep(&record.client, |entry| !entry.by_call);
+        plan.finish_and_tell(outcome);
+    }
+}
+
+fn of(plan: &Plan<'_>, client: &ClientId, service: Service) -> Vec<GroupAffiliation> {
+    plan.of(client).iter().filter(|entry| entry.service == service).cloned().collect()
+}
+
+fn without(mut entries: Vec<GroupAffiliation>, group: &GroupId) -> Vec<GroupAffiliation> {
+    entries.retain(|entry| entry.group != *group);
+    entries
+}
+
+#[cfg(test)]
+mod tests;
