@@ -1,8 +1,8 @@
 //! What requests and responses have in common: the headers every layer needs, read once, and readers for the rest.
 
 use super::address::Raw;
-use super::grammar::{elements, end, number, parameters, space, token};
-use super::values::{Digest, Event, RAck, SessionExpires, SubscriptionState, Warning};
+use super::grammar::{elements, end, number, parameters, space, token, word};
+use super::values::{Digest, Event, RAck, RefusedUri, SessionExpires, SubscriptionState, Warning};
 use super::via::Marks;
 use super::{Malformed, Method, NameAddr, Via};
 use crate::sip::wire::{self, Name};
@@ -243,6 +243,61 @@ impl Headers {
         Ok(list)
     }
 
+    /// All entries of `P-Refused-URI-List`; empty if there is none.
+    pub fn refused_uris(&self) -> Result<Vec<RefusedUri>, Malformed> {
+        let mut list = Vec::new();
+        for line in self.wire.raw(Name::PRefusedUriList) {
+            list.append(&mut RefusedUri::parse_list(line)?);
+        }
+        Ok(list)
+    }
+
+    /// `Content-ID` without its brackets, of a body that is not split into parts.
+    pub fn content_id(&self) -> Option<String> {
+        let text = self.text(Name::ContentId)?;
+        let id = text.strip_prefix('<').and_then(|id| id.strip_suffix('>')).unwrap_or(&text);
+        (!id.is_empty()).then(|| id.to_owned())
+    }
+
+    /// `In-Reply-To`: the Call-IDs of the requests that this one answers.
+    pub fn in_reply_to(&self) -> Vec<String> {
+        self.tokens(Name::InReplyTo)
+    }
+
+    /// `Min-Expires`, seconds (423).
+    pub fn min_expires(&self) -> Result<Option<u32>, Malformed> {
+        self.number(Name::MinExpires)
+    }
+
+    /// `Retry-After`, seconds; its comment and parameters are not read.
+    pub fn retry_after(&self) -> Result<Option<u32>, Malformed> {
+        self.number(Name::RetryAfter)
+    }
+
+    /// `SIP-ETag`: the entity tag of a publication (RFC 3903 11.3.1).
+    pub fn entity_tag(&self) -> Result<Option<String>, Malformed> {
+        self.one_token(Name::SipEtag)
+    }
+
+    /// `SIP-If-Match`: the entity tag that a publication changes (RFC 3903 11.3.2).
+    pub fn if_match(&self) -> Result<Option<String>, Malformed> {
+        self.one_token(Name::SipIfMatch)
+    }
+
+    /// A header that is one token, once.
+    fn one_token(&self, name: Name) -> Result<Option<String>, Malformed> {
+        let mut lines = self.wire.raw(name);
+        match (lines.next(), lines.next()) {
+            (None, _) => Ok(None),
+            (Some(line), None) => {
+                let (rest, word) = word(line).map_err(|_| unreadable(name))?;
+                end(rest).map_err(|_| unreadable(name))?;
+                Ok(Some(word.to_owned()))
+            }
+            (Some(_), Some(_)) => Err(unreadable(name)),
+        }
+    }
+
     /// All Digest challenges or credentials of `WWW-Authenticate`, `Authorization` and the like, in order; other
     /// schemes are left out.
     pub fn digests(&self, name: Name) -> Result<Vec<Digest>, Malformed> {
@@ -337,6 +392,37 @@ mod tests {
         assert_eq!((request.from_tag(), request.to_tag(), request.call_id()), ("f", Some("t"), "c"));
         assert_eq!((request.top_via().host.as_str(), request.uri().as_str()), ("h", "sip:b@two.example"));
         assert_eq!(request.from().map(|from| from.uri.as_str().to_owned()), Ok("sip:a@x".to_owned()));
+    }
+
+    #[test]
+    fn what_publications_and_answers_by_message_carry_is_read() {
+        let request = with(
+            "SIP-If-Match: e-7f31\nSIP-ETag: e-7f32\nIn-Reply-To: a@x, b@y\nin-reply-to: c@z\nMin-Expires: 4294967295\n\
+             Retry-After: 5 (later);duration=9\nContent-ID: <list9@b.example>\n\
+             P-Refused-URI-List: <sip:a@b>;members=<cid:list9@b.example>\nP-Refused-URI-List: <sip:c@d>\n",
+        );
+        assert_eq!(request.if_match(), Ok(Some("e-7f31".to_owned())));
+        assert_eq!(request.entity_tag(), Ok(Some("e-7f32".to_owned())));
+        assert_eq!(request.in_reply_to(), ["a@x", "b@y", "c@z"]);
+        assert_eq!((request.min_expires(), request.retry_after()), (Ok(Some(u32::MAX)), Ok(Some(5))));
+        assert_eq!(request.content_id().as_deref(), Some("list9@b.example"));
+        let refused = request.refused_uris().expect("a list");
+        assert_eq!((refused.len(), refused[0].members.as_deref()), (2, Some("list9@b.example")));
+        let bare = with("");
+        assert_eq!((bare.if_match(), bare.entity_tag(), bare.content_id()), (Ok(None), Ok(None), None));
+        assert!(bare.in_reply_to().is_empty() && bare.refused_uris().is_ok_and(|list| list.is_empty()));
+        assert_eq!((bare.min_expires(), bare.retry_after()), (Ok(None), Ok(None)));
+    }
+
+    #[test]
+    fn an_entity_tag_is_one_token() {
+        for broken in ["", "a b", "\"a\"", "a, b", "a\nSIP-If-Match: b"] {
+            let refused = with(&format!("SIP-If-Match: {broken}\n")).if_match();
+            assert_eq!(refused, Err(Malformed { place: "SIP-If-Match cannot be read" }), "{broken}");
+        }
+        assert_eq!(with("Content-ID: bare@b\n").content_id().as_deref(), Some("bare@b"));
+        assert_eq!(with("Content-ID: <>\n").content_id(), None);
+        assert!(with("P-Refused-URI-List: x\n").refused_uris().is_err());
     }
 
     #[test]

@@ -5,9 +5,11 @@
 mod address;
 mod digest;
 mod draft;
+pub mod escape;
 mod grammar;
 mod headers;
 mod method;
+mod refused;
 mod reply;
 mod request;
 mod response;

@@ -9,6 +9,7 @@ use std::fmt;
 
 pub use super::digest::Digest;
 pub use super::grammar::quote;
+pub use super::refused::{MOST_REFUSED, RefusedUri};
 pub use super::via::Via;
 
 /// `Event` or one of `Allow-Events` (RFC 6665 8.2.1).
