@@ -13,10 +13,12 @@ pub mod mc_info;
 pub mod multipart;
 pub mod names;
 pub mod pidf;
+pub mod poc_settings;
 pub mod resource_lists;
 pub mod sdp;
 #[cfg(test)]
 mod testing;
+pub mod xcap_diff;
 mod xml;
 mod xsd;
 

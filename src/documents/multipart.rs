@@ -41,6 +41,23 @@ pub struct Part {
     pub content: Bytes,
 }
 
+/// A body with the headers that name it and say what it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Labelled {
+    /// The body.
+    pub body: Body,
+    /// `Content-ID` without brackets, to which a `cid:` URI points (RFC 2392).
+    pub content_id: Option<String>,
+    /// `Content-Disposition`.
+    pub disposition: Option<String>,
+}
+
+impl From<Body> for Labelled {
+    fn from(body: Body) -> Self {
+        Self { body, content_id: None, disposition: None }
+    }
+}
+
 /// All leaf parts of a body, in order: the body itself if it is not multipart. Nested multipart is flattened, and any
 /// subtype of multipart is read as mixed (RFC 2046 5.1.3). No type and no octets: no part.
 ///
@@ -57,35 +74,73 @@ pub fn split(content_type: &str, body: &Bytes, limits: &Limits) -> Result<Vec<Pa
     Ok(parts)
 }
 
+/// The same for the body of a message: a body that is not multipart has its labels in the headers of the message.
+///
+/// # Errors
+/// As [`split`].
+pub fn split_labelled(whole: &Labelled, limits: &Limits) -> Result<Vec<Part>, DocumentError> {
+    let mut parts = split(&whole.body.content_type, &whole.body.content, limits)?;
+    if let [part] = parts.as_mut_slice() {
+        part.content_id = part.content_id.take().or_else(|| whole.content_id.clone());
+        part.disposition = part.disposition.take().or_else(|| whole.disposition.clone());
+    }
+    Ok(parts)
+}
+
+/// The part that a `cid:` URI points to, by its Content-ID.
+pub fn by_content_id<'p>(parts: &'p [Part], content_id: &str) -> Option<&'p Part> {
+    parts.iter().find(|part| part.content_id.as_deref() == Some(content_id))
+}
+
 /// Puts parts together: one part stays alone, several become `multipart/mixed` with a boundary that occurs in none.
 /// The same parts give the same body.
-pub fn join(mut parts: Vec<Body>) -> Body {
+pub fn join(parts: Vec<Body>) -> Body {
+    join_labelled(parts.into_iter().map(Labelled::from).collect()).body
+}
+
+/// The same for parts with labels. The labels of a part that stays alone belong into the headers of the message.
+pub fn join_labelled(mut parts: Vec<Labelled>) -> Labelled {
     if parts.len() < 2 {
-        return parts.pop().unwrap_or(Body { content_type: String::new(), content: Bytes::new() });
+        return parts.pop().unwrap_or(Body { content_type: String::new(), content: Bytes::new() }.into());
     }
     let boundary = format!("{}{}.", String::from_utf8_lossy(STEM), free_number(&parts));
-    let octets: usize = parts.iter().map(|part| part.content.len() + part.content_type.len() + 64).sum();
+    let octets: usize =
+        parts.iter().map(|part| part.body.content.len() + part.body.content_type.len() + 64).sum();
     let mut content = Vec::with_capacity(octets);
     for part in &parts {
-        for piece in ["--", &boundary, "\r\nContent-Type: ", &part.content_type, "\r\n\r\n"] {
+        for piece in ["--", &boundary, "\r\nContent-Type: ", &part.body.content_type, "\r\n"] {
             content.extend_from_slice(piece.as_bytes());
         }
-        content.extend_from_slice(&part.content);
+        if let Some(id) = &part.content_id {
+            let line = format!("Content-ID: <{}>\r\n", one_line(id));
+            content.extend_from_slice(line.as_bytes());
+        }
+        if let Some(disposition) = &part.disposition {
+            let line = format!("Content-Disposition: {}\r\n", one_line(disposition));
+            content.extend_from_slice(line.as_bytes());
+        }
+        content.extend_from_slice(b"\r\n");
+        content.extend_from_slice(&part.body.content);
         content.extend_from_slice(b"\r\n");
     }
     for piece in ["--", &boundary, "--\r\n"] {
         content.extend_from_slice(piece.as_bytes());
     }
-    Body { content_type: format!("multipart/mixed;boundary={boundary}"), content: content.into() }
+    Body { content_type: format!("multipart/mixed;boundary={boundary}"), content: content.into() }.into()
+}
+
+/// A value that cannot begin a header of its own.
+fn one_line(value: &str) -> String {
+    value.replace(['\r', '\n'], " ")
 }
 
 /// The smallest number that makes a boundary which occurs in no part. One pass over the parts, whatever they hold.
-fn free_number(parts: &[Body]) -> usize {
+fn free_number(parts: &[Labelled]) -> usize {
     let finder = memmem::Finder::new(STEM);
     let mut taken = BTreeSet::new();
     for part in parts {
-        for at in finder.find_iter(&part.content) {
-            let digits = part.content.get(at + STEM.len()..).unwrap_or_default();
+        for at in finder.find_iter(&part.body.content) {
+            let digits = part.body.content.get(at + STEM.len()..).unwrap_or_default();
             // A number of more digits than these is never reached.
             let end = digits.iter().take(20).position(|b| !b.is_ascii_digit()).unwrap_or(0);
             let number = digits.get(..end).and_then(|digits| std::str::from_utf8(digits).ok());

@@ -109,6 +109,10 @@ pub const RESOURCE_LISTS: &str = "application/resource-lists+xml";
 pub const CONFERENCE_INFO: &str = "application/conference-info+xml";
 /// `application/vnd.3gpp.GMOP+xml`; compared without regard to case.
 pub const GMOP: &str = "application/vnd.3gpp.GMOP+xml";
+/// `application/xcap-diff+xml`
+pub const XCAP_DIFF: &str = "application/xcap-diff+xml";
+/// `application/poc-settings+xml`
+pub const POC_SETTINGS: &str = "application/poc-settings+xml";
 /// `application/vnd.oma.poc.groups+xml`
 pub const GROUPS: &str = "application/vnd.oma.poc.groups+xml";
 

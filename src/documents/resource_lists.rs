@@ -1,15 +1,20 @@
 //! `application/resource-lists+xml` (RFC 4826).
 
 use super::DocumentError;
-use super::xml::{Node, Ns, Out, Xml};
+use super::xml::{Node, Ns, Out, Xml, malformed};
 use crate::config::Limits;
+use crate::model::UserId;
+use crate::sip::message::Uri;
+use std::collections::BTreeSet;
+
+const DOCUMENT: &str = "resource-lists";
 
 /// All `entry@uri` values, nested lists included, in document order.
 ///
 /// # Errors
 /// [`DocumentError`].
 pub fn decode(body: &[u8], limits: &Limits) -> Result<Vec<String>, DocumentError> {
-    let (mut xml, _) = Xml::open(body, "resource-lists", (Ns::ResourceLists, "resource-lists"), limits)?;
+    let (mut xml, _) = Xml::open(body, DOCUMENT, (Ns::ResourceLists, "resource-lists"), limits)?;
     let mut uris = Vec::new();
     let mut open = 1_usize;
     while open > 0 {
@@ -27,6 +32,24 @@ pub fn decode(body: &[u8], limits: &Limits) -> Result<Vec<String>, DocumentError
     }
     xml.finish()?;
     Ok(uris)
+}
+
+/// The users that a list names, in canonical form, in document order, each once. Attributes for copies and anonymity
+/// (RFC 5364) say nothing here.
+///
+/// # Errors
+/// [`DocumentError`]; also if an entry is not a URI.
+pub fn decode_users(body: &[u8], limits: &Limits) -> Result<Vec<UserId>, DocumentError> {
+    let mut seen = BTreeSet::new();
+    let mut users = Vec::new();
+    for uri in decode(body, limits)? {
+        let uri = Uri::parse(uri.as_bytes()).map_err(|_| malformed(DOCUMENT, "uri", "not a URI"))?;
+        let user = UserId::new(uri.identity());
+        if seen.insert(user.clone()) {
+            users.push(user);
+        }
+    }
+    Ok(users)
 }
 
 /// Writes one flat list.
@@ -89,6 +112,30 @@ mod tests {
             decode(b"<list xmlns='urn:ietf:params:xml:ns:resource-lists'/>", &Limits::default()),
             wrong
         );
+    }
+
+    #[test]
+    fn the_affiliated_members_of_a_partners_group_are_read() {
+        let list = r#"<resource-lists xmlns="urn:ietf:params:xml:ns:resource-lists" xmlns:cc="urn:ietf:params:xml:ns:copycontrol">
+  <list>
+    <entry uri="sip:bob@b.example" cc:copyControl="to"/>
+    <entry uri="sip:dora@B.example;x=y" cc:copyControl="bcc" cc:anonymize="true"/>
+    <entry uri="sip:bob@b.example:5060"/>
+    <entry uri="tel:+3585550100"/>
+  </list>
+</resource-lists>"#;
+        let users = decode_users(list.as_bytes(), &Limits::default()).unwrap();
+        let expected = ["sip:bob@b.example", "sip:dora@b.example", "tel:+3585550100"];
+        assert_eq!(users.iter().map(UserId::as_str).collect::<Vec<_>>(), expected);
+        let broken = list.replace("tel:+3585550100", "bob");
+        assert!(breaks(decode_users(broken.as_bytes(), &Limits::default()), "not a URI"));
+    }
+
+    #[test]
+    fn selectors_of_documents_are_entries_like_others() {
+        let selectors = ["sip:fire-1@primary.example", "sip:tgi-81@primary.example"]
+            .map(crate::documents::xcap_diff::group_selector);
+        assert_eq!(decode(encode(&selectors).as_bytes(), &Limits::default()).unwrap(), selectors);
     }
 
     #[test]

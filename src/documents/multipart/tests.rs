@@ -224,6 +224,46 @@ fn what_was_joined_comes_apart_again() {
 }
 
 #[test]
+fn a_part_is_found_by_the_identification_that_it_was_given() {
+    let list = Labelled {
+        body: body("application/resource-lists+xml", b"<l/>"),
+        content_id: Some("list9@b.example".to_owned()),
+        disposition: Some("recipient-list".to_owned()),
+    };
+    let joined = join_labelled(vec![body("application/sdp", b"v=0").into(), list.clone()]);
+    assert_eq!((&joined.content_id, &joined.disposition), (&None, &None));
+    let parts = split_labelled(&joined, &Limits::default()).unwrap();
+    let found = by_content_id(&parts, "list9@b.example").unwrap();
+    assert_eq!(
+        (found.content.as_ref(), found.disposition.as_deref()),
+        (&b"<l/>"[..], Some("recipient-list"))
+    );
+    assert_eq!(by_content_id(&parts, "list9"), None);
+    // Alone, it has its labels in the headers of the message.
+    let alone = join_labelled(vec![list.clone()]);
+    assert_eq!(alone, list);
+    let parts = split_labelled(&alone, &Limits::default()).unwrap();
+    assert_eq!(by_content_id(&parts, "list9@b.example").unwrap().content, b"<l/>"[..]);
+    // A part of its own name keeps it.
+    let one = b"--b\r\nContent-ID: <x>\r\n\r\ny\r\n--b--";
+    let whole = Labelled { body: body("multipart/mixed;boundary=b", one), ..list };
+    assert!(by_content_id(&split_labelled(&whole, &Limits::default()).unwrap(), "x").is_some());
+}
+
+#[test]
+fn no_label_can_begin_a_header_of_its_own() {
+    let evil = Labelled {
+        body: body("a/b", b"x"),
+        content_id: Some("a\r\nContent-Transfer-Encoding: base64".to_owned()),
+        disposition: Some("b\n\nc".to_owned()),
+    };
+    let joined = join_labelled(vec![evil, body("c/d", b"y").into()]).body;
+    let parts = split(&joined.content_type, &joined.content, &Limits::default()).unwrap();
+    assert_eq!(parts[0].content_id.as_deref(), Some("a  Content-Transfer-Encoding: base64"));
+    assert_eq!((parts[0].disposition.as_deref(), parts[0].content.as_ref()), (Some("b  c"), &b"x"[..]));
+}
+
+#[test]
 fn the_boundary_occurs_in_no_part() {
     let hostile: String = (1..2_000).map(|number| format!("\r\n--rollcall.{number}.\r\n")).collect();
     let odd = b"rollcall.rollcall.99999999999999999999999999.rollcall.2000.";

@@ -52,6 +52,12 @@ namespaces! {
     SimpleFilter = "urn:ietf:params:xml:ns:simple-filter",
     /// Lists of URIs (RFC 4826).
     ResourceLists = "urn:ietf:params:xml:ns:resource-lists",
+    /// Changes of documents (RFC 5874).
+    XcapDiff = "urn:ietf:params:xml:ns:xcap-diff",
+    /// Service settings (RFC 4354).
+    PocSettings = "urn:oma:params:xml:ns:poc:poc-settings",
+    /// 3GPP extensions of service settings (TS 24.379 7.4.1.2).
+    McsSettings = "urn:3gpp:mcsSettings:1.0",
     /// Rosters (RFC 4575).
     ConferenceInfo = "urn:ietf:params:xml:ns:conference-info",
     /// Authorisation rules (RFC 4745).
