@@ -1,14 +1,15 @@
-//! Random clients against one system, and against two that are partners of each other, over a network that loses, repeats and delays, with a server that dies at commits:
-//! what must hold after each step, whatever came before. Only what was committed survives a crash; what waited for a
-//! commit is not sent.
+//! Random clients against one system, and against two that are partners of each other, over a network that loses, repeats
+//! and delays, with servers that die at commits: what must hold after each step, whatever came before. Only what was
+//! committed survives a crash; what waited for a commit is not sent.
 //!
-//! After every input: a constituent belongs to at most one temporary group and both sides agree; no answer leaves before
-//! its commit, and what a 2xx promises is on disk; nobody is invited twice to one call; nothing sent to the GMS cuts a
-//! call; a stranger never learns of a temporary group; the facts give the same model again; and every message keeps the
-//! rules of `outside::judge`. When all have left and time has passed, nothing is left behind.
+//! After every input: a constituent belongs to at most one temporary group, and GMS and MC service server of a system
+//! agree; no answer leaves before its commit, and what a 2xx promises is on disk; nobody is invited twice to one call;
+//! nothing sent to the GMS cuts a call; a stranger never learns of a temporary group; the facts give the same model
+//! again; and every message keeps the rules of `outside::judge`. When all have left and time has passed, nothing is left
+//! behind, and both systems agree.
 //!
-//! `SEED=7 cargo test --test simulation -- --nocapture` replays one seed (`TRACE=1` shows its messages), `SEEDS=1000` or
-//! `SEEDS=1000..2000` runs more of them.
+//! `SEED=7 cargo test --test simulation two_systems -- --nocapture` replays one seed (`TRACE=1` shows its messages),
+//! `SEEDS=1000` or `SEEDS=1000..2000` runs more of them.
 
 mod outside;
 mod simulation_world;

@@ -1,6 +1,7 @@
 //! The world of the simulation: one system or two, each with a disk that takes its time, a network that loses, repeats
 //! and delays, and clients with a will of their own. Everything follows from one seed.
 
+mod border;
 mod checks;
 mod phone;
 mod server;
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use phone::Phone;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use rollcall::model::Transport;
+use rollcall::model::{Fact, FactKey, Transport};
 use rollcall::node::{Input, Kept};
 use rollcall::sip::transaction::{ClientId, Flow, Transmit};
 use server::Server;
@@ -152,7 +153,14 @@ impl World {
     pub fn rested(&self) {
         for server in &self.servers {
             assert_eq!(server.holds(), "nothing", "left behind by {}", server.domain());
+            server.replayed();
         }
+        border::at_rest(&self.facts());
+    }
+
+    /// What is on the disk of each system.
+    fn facts(&self) -> Vec<&BTreeMap<FactKey, Fact>> {
+        self.servers.iter().map(|server| &server.facts).collect()
     }
 
     /// How often each kind of request was answered with 2xx and with anything else.
@@ -368,6 +376,7 @@ impl World {
             return self.die(server);
         }
         let leaving = self.servers[server].settle(self.now, number, kept);
+        border::at_all_times(&self.facts());
         self.emit(server, leaving);
         if kept == Kept::No {
             // The runtime builds the node anew from what the store has.

@@ -23,7 +23,7 @@ pub struct Server {
     /// Starts so far: messages for an earlier one are lost with it.
     pub starts: u8,
     /// What is on disk.
-    facts: BTreeMap<FactKey, Fact>,
+    pub facts: BTreeMap<FactKey, Fact>,
     /// Batches that are being written, in order.
     writing: VecDeque<Batch>,
     /// When the last commit ends.
