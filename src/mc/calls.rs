@@ -15,7 +15,8 @@
 //! a peer and must outlive a restart is a fact; the rest is in [`Open`].
 
 use super::affiliation::by_call;
-use super::originating::AwaitControlling;
+use super::elsewhere::{LeftElsewhere, LeftSessions};
+use super::originating::{AwaitControlling, Originator};
 use super::relaying::{self, Relay, stray};
 use super::session::Session;
 use super::terminating::AwaitClient;
@@ -35,6 +36,7 @@ pub struct Open {
     sessions: BTreeMap<CallRef, Session>,
     on_group: PerService<HashMap<GroupId, CallRef>>,
     on_constituent: HashMap<GroupId, BTreeSet<CallRef>>,
+    left: LeftSessions,
 }
 
 /// A session at the participating function that is not accepted yet.
@@ -128,6 +130,16 @@ impl Open {
         Outcome { changes: outcome.changes, sends: outcome.sends, wait: None, log: outcome.log }
     }
 
+    /// The session with a controlling function elsewhere that this one of ours is or was: the user may come back to it.
+    pub fn left_elsewhere(
+        &self,
+        model: &Model,
+        id: ParticipationRef,
+        user: &UserId,
+    ) -> Option<LeftElsewhere> {
+        self.left.find(model, id, user)
+    }
+
     /// Calls, those in set-up included.
     pub fn calls(&self) -> usize {
         self.sessions.len()
@@ -179,6 +191,9 @@ pub enum Incoming {
         user: UserId,
         /// The client, from the registration or the body.
         client: Option<ClientId>,
+        /// The client comes back, by our session identity, to a call whose controlling function is elsewhere
+        /// ([`Open::left_elsewhere`]).
+        elsewhere: Option<LeftElsewhere>,
     },
     /// From a participating function to the controlling function of a group. The service has checked that the sender is
     /// trusted, so `mcptt-calling-user-id` counts.
@@ -202,8 +217,9 @@ pub fn incoming(
     invitation: Invitation,
 ) -> Result<(LegOwner, Outcome<Over>), Refusal> {
     match role {
-        Incoming::Originating { user, client } => {
-            let (id, outcome) = originating::incoming(view, open, leg, user, client, invitation)?;
+        Incoming::Originating { user, client, elsewhere } => {
+            let caller = Originator { user, client, elsewhere };
+            let (id, outcome) = originating::incoming(view, open, leg, caller, invitation)?;
             Ok((LegOwner::Participation(id), open.wait(outcome, Setup::Originating)))
         }
         Incoming::Terminating => {
@@ -253,6 +269,9 @@ pub fn hear(
                 let out = relaying::hear(participation, &mut relay, leg, event);
                 if out.changes.is_empty() && !relay.is_idle() {
                     open.relays.insert(id, relay);
+                }
+                if !out.changes.is_empty() {
+                    open.left.note(view.model, participation);
                 }
                 out
             }

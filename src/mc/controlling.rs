@@ -69,7 +69,7 @@ pub(super) fn incoming(
         return Err(Refusal::NotOurService);
     }
     let document = admitted(view, document, &group, &request)?;
-    regrouped::refuse_or_redirect(view, open, &group)?;
+    regrouped::refuse_or_redirect(view, open, &request.user, &group)?;
     session_type_fits(document, request.invitation.info.session_type.as_deref())?;
     if let Some(session) = open.call_on(view.model, request.invitation.service, &group) {
         return joining::join(view, session, request);

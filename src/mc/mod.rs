@@ -6,6 +6,7 @@ mod commencement;
 pub mod conference;
 mod controlling;
 pub mod dynamic;
+pub mod elsewhere;
 pub mod groups;
 mod inviting;
 mod joining;

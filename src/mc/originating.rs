@@ -15,6 +15,7 @@
 use super::affiliation::by_call;
 use super::calls::Open;
 use super::controlling::acceptable;
+use super::elsewhere::LeftElsewhere;
 use super::regrouped::{Redirected, redirected};
 use super::{groups, session::session_identity};
 use crate::documents::McInfo;
@@ -38,6 +39,17 @@ pub(super) struct AwaitControlling {
     followed: bool,
 }
 
+/// Who asks the originating participating function.
+#[derive(Debug)]
+pub(super) struct Originator {
+    /// Whom the public identity is bound to.
+    pub user: UserId,
+    /// The client, from the registration.
+    pub client: Option<ClientId>,
+    /// For a rejoin of a call whose controlling function is elsewhere: the session that the user left.
+    pub elsewhere: Option<LeftElsewhere>,
+}
+
 /// Steps 2 to 8.
 ///
 /// # Errors
@@ -46,10 +58,10 @@ pub(super) fn incoming(
     view: &mut View<'_>,
     open: &Open,
     leg: LegId,
-    user: UserId,
-    client: Option<ClientId>,
+    caller: Originator,
     invitation: Invitation,
 ) -> Result<(ParticipationRef, Outcome<AwaitControlling>), Refusal> {
+    let Originator { user, client, elsewhere } = caller;
     if invitation.hops == 0 {
         return Err(Refusal::TooManyHops);
     }
@@ -69,7 +81,7 @@ pub(super) fn incoming(
         Some(_) => return Err(Refusal::LocalPolicy { why: "session-type not served" }),
         None => return Err(Refusal::Malformed { place: "session-type".to_owned() }),
     }
-    let group = called_group(view, &invitation)?;
+    let group = called_group(view, &invitation, elsewhere.as_ref())?;
     let client = info.client_id.as_deref().map(ClientId::from).or(client);
     // Step 5. An emergency call passes (NOTE 3): the controlling function refuses it if it is not authorised.
     if let Some(limit) = profile.max_calls_n6
@@ -82,7 +94,7 @@ pub(super) fn incoming(
     let offer = invitation.offer.as_ref().ok_or(Refusal::MediaNotAcceptable { why: "no offer" })?;
     acceptable(view, view.model.group(Side::Mc, group.as_str()).map(AsRef::as_ref), offer)?;
     // Step 7.
-    if !is_controlled_here(view, &group) {
+    if view.policy.controlling_of(&group) == Place::Nowhere {
         return Err(Refusal::NoControllingFunction(group));
     }
     // TS 24.379 9.2.2.2.12, of a client that is not affiliated.
@@ -108,7 +120,7 @@ pub(super) fn incoming(
     let invite = CallSend::Invite {
         leg: core_leg,
         owner: LegOwner::Participation(id),
-        to: Party::Controlling { group },
+        to: Party::Controlling { group, session: elsewhere.map(|left| left.session) },
         invitation,
     };
     outcome.sends.push(Send::Call(invite));
@@ -140,10 +152,21 @@ fn affiliate<W>(
 }
 
 /// The group that is called; for a rejoin that does not name it, the group of the session.
-fn called_group(view: &View<'_>, invitation: &Invitation) -> Result<GroupId, Refusal> {
+fn called_group(
+    view: &View<'_>,
+    invitation: &Invitation,
+    elsewhere: Option<&LeftElsewhere>,
+) -> Result<GroupId, Refusal> {
     if let Some(uri) = invitation.info.request_uri.as_deref() {
         let malformed = || Refusal::Malformed { place: "mcptt-request-uri".to_owned() };
-        return uri::identity(uri).map(GroupId::new).ok_or_else(malformed);
+        let group = uri::identity(uri).map(GroupId::new).ok_or_else(malformed)?;
+        return match elsewhere {
+            Some(left) if left.group != group => Err(Refusal::NoSuchCall),
+            _ => Ok(group),
+        };
+    }
+    if let Some(left) = elsewhere {
+        return Ok(left.group.clone());
     }
     match invitation.session {
         Some(call) => view.model.call(call).map(|call| call.group.id.clone()).ok_or(Refusal::NoSuchCall),
@@ -165,13 +188,6 @@ fn simultaneous_calls(
         .filter(|one| one.group != *group || one.client.as_ref() != client)
         .count();
     running + open.calls_in_setup(user)
-}
-
-/// Step 7: a group that is known here, or would be: the controlling function then knows that it is gone (113).
-fn is_controlled_here(view: &View<'_>, group: &GroupId) -> bool {
-    let known = view.model.group(Side::Mc, group.as_str()).is_some();
-    let ours = group.domain().eq_ignore_ascii_case(&view.policy.domain);
-    !view.policy.functions.controlling.is_empty() && (known || ours)
 }
 
 /// TS 24.379 6.3.2.1.3: what of the client's INVITE goes on. Answer-Mode does not.
@@ -259,7 +275,7 @@ impl AwaitControlling {
     /// A new INVITE to the temporary group: same caller, same offer, same indications. The session-type is that of the
     /// temporary group, where it is known.
     fn follow(mut self, view: &mut View<'_>, temporary: GroupId) -> Outcome<Self> {
-        if !is_controlled_here(view, &temporary) {
+        if view.policy.controlling_of(&temporary) == Place::Nowhere {
             return self.refuse(view, Refusal::NoControllingFunction(temporary).into());
         }
         let Some(mut invitation) = self.again.take() else {
@@ -282,7 +298,7 @@ impl AwaitControlling {
         let invite = CallSend::Invite {
             leg: self.core_leg,
             owner: LegOwner::Participation(self.id),
-            to: Party::Controlling { group: temporary },
+            to: Party::Controlling { group: temporary, session: None },
             invitation,
         };
         outcome.sends.push(Send::Call(invite));
@@ -345,7 +361,7 @@ mod tests {
         assert!(sent.answer_modes.is_empty() && !sent.focus);
         assert_eq!(sent.offer, invitation.offer);
         assert_eq!((sent.hops, sent.resource_priority.as_deref()), (69, Some("mcpttp.0")));
-        assert_eq!(*board.party("cf"), Party::Controlling { group: group_id("fire") });
+        assert_eq!(*board.party("cf"), Party::Controlling { group: group_id("fire"), session: None });
     }
 
     #[test]
@@ -356,6 +372,7 @@ mod tests {
         let role = crate::mc::calls::Incoming::Originating {
             user: user_id("alice"),
             client: Some(ClientId::from("a7")),
+            elsewhere: None,
         };
         let incoming =
             crate::mc::calls::incoming(&mut board.world.view(), &mut board.open, LegId(1), role, invitation);

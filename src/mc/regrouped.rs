@@ -19,9 +19,14 @@ use crate::procedure::{Policy, Refusal, RegroupedCall, Rejection, View, uri};
 ///
 /// # Errors
 /// [`Refusal::MovedTemporarily`] or [`Refusal::Regrouped`], as the policy says.
-pub(super) fn refuse_or_redirect(view: &View<'_>, open: &Open, group: &GroupId) -> Result<(), Refusal> {
+pub(super) fn refuse_or_redirect(
+    view: &View<'_>,
+    open: &Open,
+    caller: &UserId,
+    group: &GroupId,
+) -> Result<(), Refusal> {
     if let Some(mark) = view.model.regrouped(Side::Mc, group.as_str()) {
-        return Err(match view.policy.regrouped_call_of(group) {
+        return Err(match view.policy.regrouped_call_for(caller, group) {
             RegroupedCall::Redirect | RegroupedCall::Follow => {
                 Refusal::MovedTemporarily { constituent: group.clone(), temporary: mark.temporary.clone() }
             }
@@ -147,7 +152,7 @@ mod tests {
         assert_eq!(second.offer, first.1.offer);
         let info = McInfo { request_uri: first.1.info.request_uri.clone(), ..second.info };
         assert_eq!(info, first.1.info);
-        assert_eq!(*board.party("cf"), Party::Controlling { group: group_id("joint") });
+        assert_eq!(*board.party("cf"), Party::Controlling { group: group_id("joint"), session: None });
         // Only the second one is the call now.
         assert_eq!(board.say(first.0, LegEvent::Accepted(Box::default())), ["cf <- BYE"]);
     }

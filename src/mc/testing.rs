@@ -6,6 +6,7 @@
 //! a participating function that calls for alice.
 
 use super::calls::{self, Incoming, Open};
+use super::elsewhere::LeftElsewhere;
 use crate::config::Limits;
 use crate::documents::{McInfo, SessionDescription};
 use crate::env::Time;
@@ -180,7 +181,17 @@ impl Switchboard {
 
     /// A client sends this invitation.
     pub fn call_with(&mut self, user: &str, invitation: Invitation) -> (Phone, Vec<String>) {
-        let role = Incoming::Originating { user: user_id(user), client: None };
+        self.rejoin(user, None, invitation)
+    }
+
+    /// The same by the session identity of a call whose controlling function is elsewhere.
+    pub fn rejoin(
+        &mut self,
+        user: &str,
+        elsewhere: Option<LeftElsewhere>,
+        invitation: Invitation,
+    ) -> (Phone, Vec<String>) {
+        let role = Incoming::Originating { user: user_id(user), client: None, elsewhere };
         self.come_in(user.to_owned(), role, invitation)
     }
 
@@ -228,6 +239,11 @@ impl Switchboard {
             client: (!name.contains('(')).then(|| ClientId::new(client_of(name))),
             ..Acceptance::default()
         };
+        self.accept_as(phone, acceptance)
+    }
+
+    /// The same with exactly this.
+    pub fn accept_as(&mut self, phone: Phone, acceptance: Acceptance) -> Vec<String> {
         self.establish(phone.0);
         self.say(phone, LegEvent::Accepted(Box::new(acceptance)))
     }

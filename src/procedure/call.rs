@@ -105,6 +105,9 @@ pub enum Party {
     Controlling {
         /// The group.
         group: GroupId,
+        /// Session identity that a controlling function elsewhere gave: the client comes back by it
+        /// (TS 24.379 10.1.1.3.5.1).
+        session: Option<String>,
     },
 }
 

@@ -93,6 +93,12 @@ impl Policy {
         self.regrouped_calls.get(group).copied().unwrap_or(self.regrouped_call)
     }
 
+    /// The same as a user hears it: the agreement with the user's system may say otherwise.
+    pub fn regrouped_call_for(&self, caller: &UserId, group: &GroupId) -> RegroupedCall {
+        let of_partner = self.partner(caller.domain()).and_then(|partner| partner.regrouped_call);
+        of_partner.unwrap_or_else(|| self.regrouped_call_of(group))
+    }
+
     /// Whether a group is defined in this MC system. Groups of any other domain belong to a partner.
     pub fn is_own(&self, group: &GroupId) -> bool {
         group.domain().eq_ignore_ascii_case(&self.domain)

@@ -139,6 +139,9 @@ pub enum Refusal {
     /// No controlling function is known for the group (142).
     #[error("controlling function of {0} unknown")]
     NoControllingFunction(GroupId),
+    /// No participating function is known for the user: a member of a system without agreement.
+    #[error("participating function of {0} unknown")]
+    NoParticipatingFunction(UserId),
     /// The user's profile does not allow the call (109 prearranged, 108 chat).
     #[error("user not authorised to make such group calls")]
     CallsNotAllowed {
@@ -372,7 +375,7 @@ impl Refusal {
             }
             Self::TooFewMembers => Answer::warned(480, 112),
             Self::NoFocus => Answer::warned(403, 104),
-            Self::NotRegistered(_) => Answer::plain(480),
+            Self::NotRegistered(_) | Self::NoParticipatingFunction(_) => Answer::plain(480),
             Self::NoSuchCall => Answer::warned(404, 137),
             Self::NoConferenceState => Answer::warned(403, 138),
             Self::Broadcast => Answer::warned(480, 105),

@@ -4,8 +4,8 @@ use super::Service;
 use super::reach::Way;
 use crate::documents::{Body, McInfo, SessionDescription, gmop, multipart, names};
 use crate::model::{
-    ClientId, GmsOperation, GroupDocument, GroupId, LegOwner, Notice, OperationResult, Owed, Psi,
-    Service as McService, Temporary, UserId,
+    ClientId, FunctionKind, GmsOperation, GroupDocument, GroupId, LegOwner, Notice, OperationResult, Owed,
+    Psi, Service as McService, Temporary, UserId,
 };
 use crate::procedure::{Acceptance, Answer, AnswerModeHeader, Invitation, Progress, Rejection, Warning};
 use crate::sip::message::{Draft, Method, Reply, Uri};
@@ -178,18 +178,7 @@ impl Service {
         let psi = self.psi_of(owner).clone();
         let mut draft = self
             .outside_dialog(Method::Invite, &psi, way, invitation.service)
-            .header(Name::Contact, our_contact)
-            .header(Name::Supported, SUPPORTED_IN_INVITE);
-        for (header, value) in &invitation.answer_modes {
-            let name = match header {
-                AnswerModeHeader::Answer => Name::AnswerMode,
-                AnswerModeHeader::PrivAnswer => Name::PrivAnswerMode,
-            };
-            draft = draft.header(name, value.clone());
-        }
-        if let Some(priority) = &invitation.resource_priority {
-            draft = draft.header(Name::ResourcePriority, priority.clone());
-        }
+            .header(Name::Contact, our_contact);
         for (name, value) in &mut draft.headers {
             match (name, &invitation.asserted) {
                 (Name::MaxForwards, _) => *value = invitation.hops.to_string(),
@@ -197,8 +186,39 @@ impl Service {
                 _ => {}
             }
         }
-        let parts = session_bodies(invitation.offer.as_ref(), Some(&invitation.info), invitation.service);
-        with_draft_body(draft, parts)
+        what_is_asked(draft, invitation)
+    }
+
+    /// The INVITE to a function elsewhere: of the originating participating function to a controlling function
+    /// (TS 24.379 6.3.2.1.3), of the controlling function to the terminating participating function of a member
+    /// (6.3.3.1.2). `session`: the session identity that the function gave, in place of its PSI. Returns the listener that
+    /// our Contact names as well.
+    pub(super) fn render_invite_to_function(
+        &mut self,
+        owner: LegOwner,
+        to: &Psi,
+        session: Option<&str>,
+        invitation: &Invitation,
+    ) -> (Draft, u16) {
+        let kind = match owner {
+            LegOwner::Call(_) => FunctionKind::Controlling,
+            LegOwner::Participation(_) => FunctionKind::Participating,
+        };
+        let service = invitation.service;
+        let mut draft = self.towards_function(Method::Invite, kind, to, service);
+        if let Some(session) = session {
+            session.clone_into(&mut draft.uri);
+        }
+        for (name, value) in &mut draft.headers {
+            if *name == Name::MaxForwards {
+                *value = invitation.hops.to_string();
+            }
+        }
+        let hops = self.setup.agent.transactions.hops.of(&draft);
+        let listener = hops.ok().and_then(|hops| hops.first().map(|hop| hop.listener)).unwrap_or(0);
+        draft = draft.header(Name::Contact, self.contact(owner, listener, service, is_focus(owner, false)));
+        draft = what_is_asked(requested(draft, service), invitation);
+        (draft, listener)
     }
 
     /// The MESSAGE that carries a notice of the GMS to one client.
@@ -250,7 +270,6 @@ impl Service {
 
     /// The head of a request outside any dialog that a function sends to a user.
     fn outside_dialog(&mut self, method: Method, psi: &Psi, way: &Way, service: McService) -> Draft {
-        let names = names::of(service);
         let mut draft = Draft::new(method, way.uri.clone());
         for route in &way.route {
             draft = draft.header(Name::Route, route.clone());
@@ -262,12 +281,8 @@ impl Service {
             .header(Name::CSeq, format!("1 {}", method.text()))
             .header(Name::MaxForwards, super::read::MAX_FORWARDS.to_string())
             .header(Name::PAssertedIdentity, format!("<{psi}>"))
-            .header(Name::PAssertedService, names.icsi)
-            .header(Name::AcceptContact, format!("*;+{};require;explicit", names.feature_tag))
-            .header(
-                Name::AcceptContact,
-                format!("*;+g.3gpp.icsi-ref=\"{}\";require;explicit", names.icsi_escaped),
-            );
+            .header(Name::PAssertedService, names::of(service).icsi);
+        draft = requested(draft, service);
         if way.core {
             let domain = self.setup.policy.domain.clone();
             draft = draft
@@ -275,6 +290,32 @@ impl Service {
         }
         draft
     }
+}
+
+/// Accept-Contact: who can take the service (TS 24.379 6.3.3.1.2 steps 2 and 4).
+fn requested(draft: Draft, service: McService) -> Draft {
+    let names = names::of(service);
+    draft.header(Name::AcceptContact, format!("*;+{};require;explicit", names.feature_tag)).header(
+        Name::AcceptContact,
+        format!("*;+g.3gpp.icsi-ref=\"{}\";require;explicit", names.icsi_escaped),
+    )
+}
+
+/// What an invitation asks for: headers and bodies that are the same for everybody.
+fn what_is_asked(mut draft: Draft, invitation: &Invitation) -> Draft {
+    draft = draft.header(Name::Supported, SUPPORTED_IN_INVITE);
+    for (header, value) in &invitation.answer_modes {
+        let name = match header {
+            AnswerModeHeader::Answer => Name::AnswerMode,
+            AnswerModeHeader::PrivAnswer => Name::PrivAnswerMode,
+        };
+        draft = draft.header(name, value.clone());
+    }
+    if let Some(priority) = &invitation.resource_priority {
+        draft = draft.header(Name::ResourcePriority, priority.clone());
+    }
+    let parts = session_bodies(invitation.offer.as_ref(), Some(&invitation.info), invitation.service);
+    with_draft_body(draft, parts)
 }
 
 /// Whether the Contact of this instance carries `isfocus`: the controlling function is the focus; a participating

@@ -4,7 +4,7 @@
 use super::Service;
 use crate::env::Time;
 use crate::mc::calls;
-use crate::model::{Change, Fact, Leg, LegLink};
+use crate::model::{Change, Fact, Leg, LegLink, LegOwner};
 
 impl Service {
     /// Takes one stored fact. All facts are taken before [`Self::resume`].
@@ -18,7 +18,7 @@ impl Service {
         let legs: Vec<Leg> = self.model.legs().cloned().collect();
         for leg in legs {
             let LegLink::Dialog(dialog) = &leg.link else {
-                self.legs.restore(&leg, None, 0);
+                self.legs.restore(&leg, None, 0, false);
                 continue;
             };
             let listener = self.listener_for(dialog.source);
@@ -29,7 +29,13 @@ impl Service {
                 self.legs.restore_ending(session, leg.id);
                 self.agent.bye(now, &mut self.ids, session, None, &mut self.out);
             } else {
-                self.legs.restore(&leg, Some(session), listener);
+                let client = match leg.owner {
+                    LegOwner::Participation(id) => {
+                        self.model.participation(id).is_some_and(|session| session.client_leg == leg.id)
+                    }
+                    LegOwner::Call(_) => false,
+                };
+                self.legs.restore(&leg, Some(session), listener, client);
             }
         }
         let subscriptions: Vec<_> = self.model.subscriptions().cloned().collect();

@@ -1,12 +1,13 @@
-//! Asking for a session: in memory, or with INVITEs to every contact of a client, of which the first that accepts stays.
+//! Asking for a session: a function in this process in memory, one elsewhere with an INVITE, a client with INVITEs to all
+//! its contacts, of which the first that accepts stays.
 
 use super::super::render::is_focus;
 use super::super::{Service, Work};
 use super::{End, Handover, LegState, Try};
 use crate::env::Time;
 use crate::mc::calls::Incoming;
-use crate::model::{ClientId, LegId, LegOwner, UserId};
-use crate::procedure::{Invitation, LegEvent, Party, Refusal, Rejection};
+use crate::model::{ClientId, LegId, LegOwner, Psi, Service as McService, UserId};
+use crate::procedure::{Invitation, LegEvent, Party, Place, Refusal};
 use crate::sip::dialog::SessionId;
 use crate::sip::message::Response;
 
@@ -21,24 +22,28 @@ impl Service {
         invitation: Box<Invitation>,
     ) {
         let service = invitation.service;
+        let policy = &self.setup.policy;
         match to {
-            Party::Controlling { group } => {
-                // The controlling function of a group is where its document is hosted.
-                if self.model.group(crate::model::Side::Mc, group.as_str()).is_none()
-                    && group.domain() != self.setup.policy.domain
-                {
-                    let answer = Refusal::NoControllingFunction(group).answer();
-                    let rejection =
-                        Rejection { warnings: answer.warnings, ..self.rejection(answer.status, None) };
-                    self.legs
-                        .legs
-                        .insert(leg, LegState { owner, service, end: End::Memory(leg), established: false });
-                    self.hear_later(leg, LegEvent::Refused(Box::new(rejection)));
-                    return;
+            Party::Controlling { group, session } => match policy.controlling_of(&group) {
+                Place::Here => self.in_memory(leg, owner, Incoming::Controlling { from: None }, invitation),
+                Place::At(psi) => {
+                    let psi = psi.clone();
+                    self.ask_function(now, leg, owner, &psi, session.as_deref(), &invitation);
                 }
-                self.in_memory(leg, owner, Incoming::Controlling { from: None }, invitation);
-            }
-            Party::Terminating { .. } => self.in_memory(leg, owner, Incoming::Terminating, invitation),
+                Place::Nowhere => {
+                    self.ask_nobody(leg, owner, service, &Refusal::NoControllingFunction(group))
+                }
+            },
+            Party::Terminating { user, .. } => match policy.participating_of(&user) {
+                Place::Here => self.in_memory(leg, owner, Incoming::Terminating, invitation),
+                Place::At(psi) => {
+                    let psi = psi.clone();
+                    self.ask_function(now, leg, owner, &psi, None, &invitation);
+                }
+                Place::Nowhere => {
+                    self.ask_nobody(leg, owner, service, &Refusal::NoParticipatingFunction(user))
+                }
+            },
             Party::Client { user, clients } => self.ask_client(now, leg, owner, &user, &clients, &invitation),
         }
     }
@@ -55,6 +60,43 @@ impl Service {
             LegState { owner, service: invitation.service, end: End::Memory(leg), established: false };
         self.legs.legs.insert(leg, state);
         self.work.push_back(Work::Incoming(Handover { from: leg, role, invitation }));
+    }
+
+    /// A leg to a function that nobody knows: it is refused at once.
+    fn ask_nobody(&mut self, leg: LegId, owner: LegOwner, service: McService, refusal: &Refusal) {
+        let state = LegState { owner, service, end: End::Memory(leg), established: false };
+        self.legs.legs.insert(leg, state);
+        self.hear_later(leg, LegEvent::Refused(Box::new(refusal.answer().into())));
+    }
+
+    /// INVITEs a function elsewhere by its PSI, or by the session identity that it gave (TS 24.379 6.3.2.1.3, 6.3.3.1.2).
+    fn ask_function(
+        &mut self,
+        now: Time,
+        leg: LegId,
+        owner: LegOwner,
+        psi: &Psi,
+        session: Option<&str>,
+        invitation: &Invitation,
+    ) {
+        let service = invitation.service;
+        let (draft, listener) = self.render_invite_to_function(owner, psi, session, invitation);
+        let mut tries = Vec::new();
+        match self.agent.invite(now, &mut self.ids, draft, None, &mut self.out) {
+            Ok(session) => {
+                let own = self.psi_of(owner).clone();
+                self.agent.speak_as(session, &own);
+                self.legs.by_session.insert(session, leg);
+                tries.push(Try { session, client: None, listener, function: true });
+            }
+            Err(error) => {
+                tracing::warn!(function = %psi, "function elsewhere not reached: {error}");
+                let rejection = self.rejection(503, None);
+                self.hear_later(leg, LegEvent::Refused(Box::new(rejection)));
+            }
+        }
+        let end = End::Trying { tries, best: None };
+        self.legs.legs.insert(leg, LegState { owner, service, end, established: false });
     }
 
     /// INVITEs every contact of the clients that are meant (TS 24.379 6.3.2.2.3).
@@ -80,7 +122,7 @@ impl Service {
                 Ok(session) => {
                     self.agent.speak_as(session, &psi);
                     self.legs.by_session.insert(session, leg);
-                    tries.push(Try { session, client: way.client, listener });
+                    tries.push(Try { session, client: way.client, listener, function: false });
                 }
                 Err(error) => {
                     tracing::warn!(user = %user, "client not reached: {error}");
@@ -107,7 +149,8 @@ impl Service {
         for attempt in tries {
             if attempt.session == session {
                 acceptance.client = attempt.client;
-                state.end = End::Session { session, listener: attempt.listener, client: true };
+                let client = !attempt.function;
+                state.end = End::Session { session, listener: attempt.listener, client };
             } else {
                 self.legs.by_session.remove(&attempt.session);
                 let (ids, out) = (&mut self.ids, &mut self.out);

@@ -86,9 +86,15 @@ impl Service {
         }
         let sender = self.identify(now, flow, request)?;
         // A session identity of the participating function leads to the call behind it (TS 24.379 10.1.1.3.5.1).
-        let call = match rejoin {
-            Some(addressed) => Some(addressed.call.ok_or(refuse(Refusal::NoSuchCall))?),
-            None => None,
+        // That call may be one of a controlling function elsewhere.
+        let (call, elsewhere) = match (&rejoin, &sender) {
+            (None, _) => (None, None),
+            (Some(Addressed { call: Some(call), .. }), _) => (Some(*call), None),
+            (Some(Addressed { owner: LegOwner::Participation(id), .. }), Sender::User(user)) => {
+                let left = self.open.left_elsewhere(&self.model, *id, &user.id);
+                (None, Some(left.ok_or(refuse(Refusal::NoSuchCall))?))
+            }
+            (Some(_), _) => return Err(refuse(Refusal::NoSuchCall)),
         };
         let mut invitation = self.invitation(request, call).map_err(refuse)?;
         *service = invitation.service;
@@ -101,7 +107,7 @@ impl Service {
                     Some(client) => Some(ClientId::new(client.as_str())),
                     None => self.client_at(now, &user.id, flow).or_else(|| user.default_client.clone()),
                 };
-                Incoming::Originating { user: user.id.clone(), client }
+                Incoming::Originating { user: user.id.clone(), client, elsewhere }
             }
             Sender::User(_) => {
                 return Err(refuse(Refusal::NotPermitted { why: "only functions may ask for that" }));

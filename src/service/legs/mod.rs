@@ -44,7 +44,7 @@ enum End {
     Memory(LegId),
     /// A SIP session. `listener`: for our Contact. `client`: the peer is a client, not a function.
     Session { session: SessionId, listener: u16, client: bool },
-    /// INVITEs to the contacts of a client; the first that accepts stays.
+    /// INVITEs to the contacts of a client, of which the first that accepts stays; or one to a function elsewhere.
     Trying { tries: Vec<Try>, best: Option<Rejection> },
 }
 
@@ -53,6 +53,8 @@ struct Try {
     session: SessionId,
     client: Option<ClientId>,
     listener: u16,
+    /// The peer is a function elsewhere, not a client.
+    function: bool,
 }
 
 /// A request for a session from one function of this process to another.
@@ -140,13 +142,13 @@ impl Legs {
         Some(state)
     }
 
-    /// Takes a leg back after a restart.
-    pub fn restore(&mut self, leg: &Leg, session: Option<SessionId>, listener: u16) {
+    /// Takes a leg back after a restart. `client`: the peer is a client, not a function.
+    pub fn restore(&mut self, leg: &Leg, session: Option<SessionId>, listener: u16, client: bool) {
         let end = match (&leg.link, session) {
             (LegLink::Memory(other), _) => End::Memory(*other),
             (LegLink::Dialog(_), Some(session)) => {
                 self.by_session.insert(session, leg.id);
-                End::Session { session, listener, client: matches!(leg.owner, LegOwner::Participation(_)) }
+                End::Session { session, listener, client }
             }
             (LegLink::Dialog(_), None) => return,
         };
