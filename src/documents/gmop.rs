@@ -11,8 +11,10 @@ use crate::model::{GroupDocument, GroupId};
 #[cfg(test)]
 mod tests;
 
+mod kind;
 mod reason;
 
+pub use kind::OperationKind;
 pub use reason::{Reason, ReasonCode};
 
 const DOCUMENT: &str = "GMOP";
@@ -45,23 +47,6 @@ pub struct Operation {
     pub group: Option<GroupProposal>,
     /// The group document inside, with its member list if it has one. `temporary.requestor` is empty.
     pub document: Option<Box<GroupDocument>>,
-}
-
-/// Operations, by local name in either namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum OperationKind {
-    GetExcludingMemberlist,
-    GroupRegroupCreation,
-    GroupRegroupCheck,
-    GroupRegroupNotification,
-    GroupRegroupCancel,
-    GroupRegroupTeardown,
-    GroupRegroupTeardownNotification,
-    GroupInformationProvision,
-    GroupInformationRequest,
-    /// A name this server does not know: 501.
-    Unknown(String),
 }
 
 /// What a `ls:group` inside an operation says about a temporary group. URIs as written.
@@ -188,50 +173,6 @@ pub fn notification(
             });
         });
     })
-}
-
-/// Operations with their element; the first two are in the namespace of the standard, the others in the extension.
-static KINDS: [(OperationKind, &str, &str); 9] = {
-    use OperationKind::*;
-    [
-        (GetExcludingMemberlist, "", "get-excluding-memberlist"),
-        (GroupRegroupCreation, "", "group-regroup-creation"),
-        (GroupRegroupCheck, "gx:", "group-regroup-check"),
-        (GroupRegroupNotification, "gx:", "group-regroup-notification"),
-        (GroupRegroupCancel, "gx:", "group-regroup-cancel"),
-        (GroupRegroupTeardown, "gx:", "group-regroup-teardown"),
-        (GroupRegroupTeardownNotification, "gx:", "group-regroup-teardown-notification"),
-        (GroupInformationProvision, "gx:", "group-information-provision"),
-        (GroupInformationRequest, "gx:", "group-information-request"),
-    ]
-};
-
-impl OperationKind {
-    /// The operation of this local name.
-    pub fn of(name: &str) -> Self {
-        let known = KINDS.iter().find(|(_, _, known)| *known == name);
-        known.map_or_else(|| Self::Unknown(name.to_owned()), |(kind, ..)| kind.clone())
-    }
-
-    /// Local name of the element; also the `operation` of a [`Response`].
-    pub fn name(&self) -> &str {
-        self.qualified().1
-    }
-
-    /// Whether the group inside is a whole document, and not only what a temporary group is to be.
-    pub fn carries_document(&self) -> bool {
-        matches!(self, Self::GroupRegroupNotification | Self::GroupInformationProvision)
-    }
-
-    fn qualified(&self) -> (&'static str, &str) {
-        match self {
-            Self::Unknown(name) => ("gx:", name),
-            known => KINDS
-                .iter()
-                .find(|(kind, ..)| kind == known)
-                .map_or(("", ""), |(_, prefix, name)| (prefix, name)),
-        }
-    }
 }
 
 fn document(content: impl FnOnce(&mut Out)) -> String {

@@ -54,12 +54,21 @@ pub struct McInfo {
     pub req_type: Option<String>,
     /// `anyExt/resp-type` (or the older `response-type`). Written as the element that the value belongs to.
     pub resp_type: Option<String>,
+    /// `anyExt/functional-alias-URI`: the functional alias that the sender speaks as.
+    pub functional_alias: Option<String>,
+    /// `anyExt/non-acknowledged-user`: required members who did not answer (TS 24.379 6.3.3.3).
+    pub non_acknowledged: Vec<String>,
     /// Everything else of `mcptt-Params` that must survive (MKFC-GKTPs, foreign elements, the rest of `anyExt`): raw,
     /// self-contained XML (namespace declarations included), in the order received, split by where it belongs.
     pub kept: Kept,
     /// An element carried `type="Encrypted"`: its value was not read (Warning 140).
     pub encrypted: bool,
 }
+
+/// `floor-state`: a call of the constituent group is running, and nobody speaks.
+pub const FLOOR_IDLE: &str = "floor-idle";
+/// `floor-state`: a call of the constituent group is running, and somebody speaks.
+pub const FLOOR_TAKEN: &str = "floor-taken";
 
 /// Raw XML that passes through unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +77,7 @@ pub struct Kept {
     pub keys: Option<String>,
     /// Elements of other namespaces after `gw-mcptt-usage`.
     pub foreign: Vec<String>,
-    /// Children of `anyExt`, without `req-type`, `resp-type`, `request-type`, `response-type`.
+    /// Children of `anyExt` that have no field of their own.
     pub any_ext: Vec<String>,
     /// What stands beside `mcptt-Params`: elements of other namespaces, and `anyExt`.
     pub beside: Vec<String>,
@@ -128,7 +137,10 @@ impl McInfo {
             }
         }
         self.kept.foreign.iter().for_each(|kept| out.raw(kept));
-        if self.req_type.is_none() && self.resp_type.is_none() && self.kept.any_ext.is_empty() {
+        // An empty `anyExt` is not written.
+        let kinds = self.req_type.is_some() || self.resp_type.is_some();
+        let users = self.functional_alias.is_some() || !self.non_acknowledged.is_empty();
+        if !kinds && !users && self.kept.any_ext.is_empty() {
             return;
         }
         out.element(("", "anyExt"), &[], |out| {
@@ -143,6 +155,12 @@ impl McInfo {
                     shape.write(out, ("", newer), Form::Content("String"), value);
                 }
             }
+            if let Some(alias) = &self.functional_alias {
+                shape.write(out, ("", FUNCTIONAL_ALIAS), Form::Content("URI"), alias);
+            }
+            for user in &self.non_acknowledged {
+                shape.write(out, ("", NON_ACKNOWLEDGED), Form::Content("URI"), user);
+            }
             self.kept.any_ext.iter().for_each(|kept| out.raw(kept));
         });
     }
@@ -151,6 +169,8 @@ impl McInfo {
 const TWICE: &str = "element that occurs twice";
 const REQUEST_KIND: [&str; 2] = ["req-type", "request-type"];
 const RESPONSE_KIND: [&str; 2] = ["resp-type", "response-type"];
+const FUNCTIONAL_ALIAS: &str = "functional-alias-URI";
+const NON_ACKNOWLEDGED: &str = "non-acknowledged-user";
 
 /// Values of the closed enumeration `request-type`; any other goes into `req-type` (TS 24.379 F.1.2).
 const REQUEST_TYPES: &[&str] = &[
@@ -385,6 +405,19 @@ impl Reader {
         // The newer element wins over the older one, wherever it stands.
         let mut older = [None, None];
         while let Some(element) = xml.child()? {
+            if element.is(self.shape.ns, FUNCTIONAL_ALIAS) {
+                let alias = self.content(xml, &element)?.map(Cow::into_owned);
+                if self.info.functional_alias.is_some() {
+                    return Err(xml.fault_in(FUNCTIONAL_ALIAS, TWICE));
+                }
+                self.info.functional_alias = alias;
+                continue;
+            }
+            if element.is(self.shape.ns, NON_ACKNOWLEDGED) {
+                let user = self.content(xml, &element)?.map(Cow::into_owned);
+                self.info.non_acknowledged.extend(user);
+                continue;
+            }
             let number = [REQUEST_KIND, RESPONSE_KIND]
                 .iter()
                 .position(|kind| element.ns == self.shape.ns && kind.contains(&element.name));

@@ -150,7 +150,7 @@ fn a_teardown_and_its_notification_are_read() {
 
 #[test]
 fn every_operation_is_known_in_either_namespace() {
-    for (kind, prefix, name) in &KINDS {
+    for kind::Row { kind, prefix, element: name, .. } in &kind::ROWS {
         for given in ["", "gx:"] {
             assert_eq!(read(&requested(&format!("<{given}{name} group-id='sip:g@b'/>"))).kind, *kind);
         }

@@ -55,6 +55,8 @@ fn full() -> McInfo {
         gateway_usage: Some(false),
         req_type: some("group-regroup-request"),
         resp_type: some("group-regroup-response"),
+        functional_alias: some("sip:driver-7@one.example"),
+        non_acknowledged: vec!["sip:bob@one.example".to_owned(), "sip:carl@one.example".to_owned()],
         kept: Kept {
             keys: some(r#"<k:MKFC-GKTPs xmlns:k="urn:3gpp:ns:mcpttInfo:1.0"/>"#),
             foreign: vec![r#"<a:b xmlns:a="urn:a" xmlns="urn:3gpp:ns:mcpttInfo:1.0">x</a:b>"#.to_owned()],
@@ -347,6 +349,29 @@ fn kept_xml_stands_alone() {
     // Without a default namespace in scope, the copy must not fall into the one of its new surroundings.
     let bare = format!("<i:mcpttinfo xmlns:i='{NS}'><i:mcptt-Params><plain/></i:mcptt-Params></i:mcpttinfo>");
     assert_eq!(read(&bare).kept.foreign, [format!(r#"<plain xmlns:i="{NS}" xmlns=""/>"#)]);
+}
+
+#[test]
+fn what_servers_say_of_users_in_the_extension_is_read() {
+    let uri = |name: &str, uri: &str| format!("<{name} type='Normal'><mcpttURI>{uri}</mcpttURI></{name}>");
+    let ext = |content: &str| with(&format!("<anyExt>{content}</anyExt>"));
+    let alias = uri("functional-alias-URI", "sip:driver-7@one.example");
+    let absent = uri("non-acknowledged-user", "sip:bob@one.example");
+    let more = uri("non-acknowledged-user", "sip:carl@one.example");
+    let info = read(&ext(&format!("{absent}{alias}{more}")));
+    assert_eq!(info.functional_alias.as_deref(), Some("sip:driver-7@one.example"));
+    assert_eq!(info.non_acknowledged, ["sip:bob@one.example", "sip:carl@one.example"]);
+    assert!(info.kept.any_ext.is_empty());
+    assert!(breaks(decode(&ext(&format!("{alias}{alias}"))), TWICE));
+    // In another namespace they are somebody else's.
+    let foreign = read(&ext(&format!("<x:non-acknowledged-user xmlns:x='urn:x'/>{absent}")));
+    assert_eq!((foreign.non_acknowledged.len(), foreign.kept.any_ext.len()), (1, 1));
+    assert!(read(&ext("<non-acknowledged-user type='Encrypted'/>")).encrypted);
+    // A service reads its own.
+    let video = "<mcvideoinfo xmlns='urn:3gpp:ns:mcvideoInfo:1.0'><mcvideo-Params><anyExt><functional-alias-URI>\
+        <mcvideoURI>sip:cam@one.example</mcvideoURI></functional-alias-URI></anyExt></mcvideo-Params></mcvideoinfo>";
+    let info = McInfo::decode(video.as_bytes(), Service::McVideo, &Limits::default()).unwrap();
+    assert_eq!(info.functional_alias.as_deref(), Some("sip:cam@one.example"));
 }
 
 #[test]
