@@ -44,6 +44,12 @@ pub struct Policy {
     pub constituents_wait_for_call: bool,
     /// The media function buffers speech until the first member has answered.
     pub buffers_media: bool,
+    /// Proposals to change affiliations are checked before they are passed on.
+    pub check_proposals: bool,
+    /// Who proposed a change of affiliations is told what came of it.
+    pub proposal_outcome: bool,
+    /// How long the target of a proposal may take to decide.
+    pub proposal_timeout: Duration,
     /// Values of `Resource-Priority`.
     pub resource_priority: ResourcePriority,
 }
@@ -147,6 +153,18 @@ impl Policy {
             .key("buffers_media", "The media function buffers speech until the first member has answered, so the caller may be answered before (TS 24.379 6.3.3.3).")
             .boolean()
             .or(false);
+        let check_proposals = policy
+            .key("check_proposals", "Check membership and N2 before a proposal to change affiliations is passed on (TS 23.280 10.8.5.1.2 step 2): 403 with Warning 116 or 102. The owner of a group checks its members in any case, when the target affiliates.")
+            .boolean()
+            .or(false);
+        let proposal_outcome = policy
+            .key("proposal_outcome", "Tell who proposed a change of affiliations what came of it (TS 23.280 10.8.5.1.2 step 6), by a MESSAGE that stage 3 does not have: for clients that know it.")
+            .boolean()
+            .or(false);
+        let proposal_timeout = policy
+            .key("proposal_timeout", "With `proposal_outcome`: how long the target of a proposal may take to decide, then how long the owners of the groups may.")
+            .duration(SECOND..=HOUR)
+            .or(60 * SECOND);
         let resource_priority = ResourcePriority::walk(&policy);
         if registration_minimum > registration_maximum {
             let message = format!(
@@ -165,6 +183,9 @@ impl Policy {
             registration_maximum,
             constituents_wait_for_call,
             buffers_media,
+            check_proposals,
+            proposal_outcome,
+            proposal_timeout,
             resource_priority,
         }
     }

@@ -375,7 +375,14 @@ fn profile(section: &Section<'_>) -> (Arc<UserProfile>, usize) {
             "allow_request_affiliated_groups",
             "May read the affiliations of others.",
         ),
-        allow_affiliate_others: yes("allow_affiliate_others", "May change the affiliations of others."),
+        allow_affiliate_others: yes(
+            "allow_affiliate_others",
+            "May change the affiliations of others (mandatory mode).",
+        ),
+        allow_recommend_affiliations: yes(
+            "allow_recommend_affiliations",
+            "May propose changes of their affiliations to others (negotiated mode).",
+        ),
         implicit_affiliations: section
             .key("implicit_affiliations", "Groups the user is affiliated to when the service starts.")
             .texts("URI", |text| identity(text).map(GroupId::new).map_err(|_| IDENTITY.to_owned()))

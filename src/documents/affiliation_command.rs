@@ -7,7 +7,7 @@
 use super::xml::{Element, Out, Xml};
 use super::{DocumentError, names};
 use crate::config::Limits;
-use crate::model::{GroupId, Service};
+use crate::model::{GroupId, ProposalOutcome, Service};
 use crate::sip::message::Uri;
 use std::collections::BTreeSet;
 
@@ -38,40 +38,30 @@ pub struct AffiliationCommand {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeOutcome {
     /// `change-outcome`.
-    pub outcome: Outcome,
+    pub outcome: ProposalOutcome,
     /// `in-reply-to`: Call-ID of the MESSAGE with the command.
     pub in_reply_to: Option<String>,
 }
 
-/// What the target, or the waiting for it, came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The target took the whole proposal.
-    Accepted,
-    /// The target took a part of it.
-    Partial,
-    /// The target declined.
-    Rejected,
-    /// The target did not answer in time; said by the server of the one who asked.
-    Timeout,
+const OUTCOMES: [ProposalOutcome; 4] = [
+    ProposalOutcome::Accepted,
+    ProposalOutcome::Partial,
+    ProposalOutcome::Rejected,
+    ProposalOutcome::Timeout,
+];
+
+/// The text of `change-outcome`.
+const fn outcome_text(outcome: ProposalOutcome) -> &'static str {
+    match outcome {
+        ProposalOutcome::Accepted => "accepted",
+        ProposalOutcome::Partial => "partial",
+        ProposalOutcome::Rejected => "rejected",
+        ProposalOutcome::Timeout => "timeout",
+    }
 }
 
-impl Outcome {
-    const ALL: [Self; 4] = [Self::Accepted, Self::Partial, Self::Rejected, Self::Timeout];
-
-    /// The text of `change-outcome`.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Partial => "partial",
-            Self::Rejected => "rejected",
-            Self::Timeout => "timeout",
-        }
-    }
-
-    fn of(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| outcome.text() == text)
-    }
+fn outcome_of(text: &str) -> Option<ProposalOutcome> {
+    OUTCOMES.into_iter().find(|outcome| outcome_text(*outcome) == text)
 }
 
 impl AffiliationCommand {
@@ -139,7 +129,7 @@ impl AffiliationCommand {
 impl ChangeOutcome {
     fn write(&self, out: &mut Out) {
         let namespace = [("xmlns", OUTCOME_NAMESPACE)];
-        out.leaf(("", OUTCOME), &namespace, self.outcome.text());
+        out.leaf(("", OUTCOME), &namespace, outcome_text(self.outcome));
         if let Some(call_id) = &self.in_reply_to {
             out.leaf(("", IN_REPLY_TO), &namespace, call_id);
         }
@@ -170,7 +160,7 @@ fn outcome(xml: &mut Xml<'_>) -> Result<Option<ChangeOutcome>, DocumentError> {
     let (mut outcome, mut in_reply_to) = (None, None);
     while let Some(element) = xml.child()? {
         let again = match element.name {
-            OUTCOME => outcome.replace(xml.value(OUTCOME, Outcome::of)?).is_some(),
+            OUTCOME => outcome.replace(xml.value(OUTCOME, outcome_of)?).is_some(),
             IN_REPLY_TO => in_reply_to.replace(xml.text()?.into_owned()).is_some(),
             _ => {
                 xml.skip()?;
@@ -230,7 +220,7 @@ mod tests {
         AffiliationCommand {
             affiliate: vec!["sip:joint-7@partner.example".into()],
             de_affiliate: vec![],
-            outcome: Some(ChangeOutcome { outcome: Outcome::Partial, in_reply_to }),
+            outcome: Some(ChangeOutcome { outcome: ProposalOutcome::Partial, in_reply_to }),
         }
     }
 
@@ -243,7 +233,7 @@ mod tests {
     #[test]
     fn commands_of_all_services_go_there_and_back() {
         let mut commands = vec![proposed(), answered(), AffiliationCommand::default()];
-        commands.extend(Outcome::ALL.map(|outcome| AffiliationCommand {
+        commands.extend(OUTCOMES.map(|outcome| AffiliationCommand {
             outcome: Some(ChangeOutcome { outcome, in_reply_to: None }),
             ..AffiliationCommand::default()
         }));

@@ -52,6 +52,8 @@ pub struct PublishAsk {
     pub reply: ReplyTo,
     /// The originating user: bound to P-Asserted-Identity, or named by a trusted server.
     pub sender: UserId,
+    /// The sender is a partner's user: the agreement with the partner stands for the profile, and permits it.
+    pub by_agreement: bool,
     /// The service whose affiliations are meant.
     pub service: Service,
     /// mcptt-info: names the served user.
@@ -76,9 +78,11 @@ pub fn publish(view: &mut View<'_>, ask: PublishAsk) -> Result<Outcome<Over>, Re
     let served = served_user(&ask.info)?;
 
     // Step 4. Another user's affiliations: mandatory mode (TS 23.280 10.8.5.1.1 step 2).
-    let sender = view.model.user(ask.sender.as_str()).ok_or(Refusal::UnknownUser)?;
-    if ask.sender != served && !sender.profile.allow_affiliate_others {
-        return Err(Refusal::NotPermitted { why: "not authorised to affiliate other users" });
+    if !ask.by_agreement {
+        let sender = view.model.user(ask.sender.as_str()).ok_or(Refusal::UnknownUser)?;
+        if ask.sender != served && !sender.profile.allow_affiliate_others {
+            return Err(Refusal::NotPermitted { why: super::remote_change::MAY_NOT });
+        }
     }
     if view.model.user(served.as_str()).is_none() {
         return Err(Refusal::UnknownUser);
@@ -191,12 +195,15 @@ pub(super) fn lasts(entry: &GroupAffiliation, now: Time) -> bool {
 }
 
 /// Whether an entry counts for N2 (TS 24.379 9.2.2.2.3 step 14 b): affiliated or about to be, and its time not over.
-fn counts(entry: &GroupAffiliation, now: Time) -> bool {
+pub(super) fn counts(entry: &GroupAffiliation, now: Time) -> bool {
     entry.status != AffiliationStatus::Deaffiliating && lasts(entry, now)
 }
 
 /// Step 1: whose affiliations.
-pub(super) fn served_user(info: &McInfo) -> Result<UserId, Refusal> {
+///
+/// # Errors
+/// 400: mcptt-info names nobody. 403 with Warning 140: it is encrypted.
+pub fn served_user(info: &McInfo) -> Result<UserId, Refusal> {
     if info.encrypted {
         return Err(Refusal::Encrypted);
     }
@@ -330,7 +337,12 @@ fn candidates(
 
 /// TS 24.379 9.2.2.3.3 steps 4, 4a, 5 and 9.2.2.3.8: whether the server that owns the group lets the user in. Groups of
 /// partner systems are not reachable: no partner is configured to publish to (9.2.2.2.6).
-fn owner_admits(view: &View<'_>, user: &UserId, group: &GroupId, service: Service) -> Result<(), Refusal> {
+pub(super) fn owner_admits(
+    view: &View<'_>,
+    user: &UserId,
+    group: &GroupId,
+    service: Service,
+) -> Result<(), Refusal> {
     if !view.policy.is_own(group) {
         return Err(Refusal::PartnerNotPermitted(group.clone()));
     }

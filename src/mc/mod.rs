@@ -12,14 +12,18 @@ mod inviting;
 mod joining;
 mod leaving;
 mod originating;
+pub mod proposal_end;
+pub mod proposing;
 pub mod registration;
 mod regrouped;
 mod relaying;
+pub mod remote_change;
 mod restoring;
 mod session;
 #[cfg(test)]
 mod simulation;
 pub mod status;
+pub mod status_elsewhere;
 mod terminating;
 #[cfg(test)]
 mod testing;

@@ -8,30 +8,35 @@
 //! ```
 
 use super::affiliation::lasts;
+use super::remote_change::Originator;
 use crate::documents::pidf::{Affiliation, Presence, Tuple};
 use crate::env::Time;
 use crate::model::*;
-use crate::procedure::{Refusal, View};
+use crate::procedure::{Place, Refusal, View};
 
 /// TS 24.379 9.2.2.2.4 steps 1 to 4: what a subscription of `sender` to the status of `target` watches. `client`: the
 /// per-client restriction of the filter, if there is one.
 ///
 /// # Errors
-/// 403: the sender may not watch another user. 404: one of the two is not known.
+/// 403: the sender may not watch another user; with Warning 179 where the agreement with a partner does not permit it. 404:
+/// one of the two is not known.
 pub fn subscribe(
     view: &View<'_>,
-    sender: &UserId,
+    sender: &Originator,
     target: &UserId,
     client: Option<ClientId>,
     service: Service,
 ) -> Result<Watched, Refusal> {
-    let originator = view.model.user(sender.as_str()).ok_or(Refusal::UnknownUser)?;
     // Step 4.
-    if sender != target && !originator.profile.allow_request_affiliated_groups {
-        return Err(Refusal::NotPermitted { why: "not authorised to watch other users" });
-    }
-    if view.model.user(target.as_str()).is_none() {
-        return Err(Refusal::UnknownUser);
+    let own = sender.user() == target;
+    let may = |profile: &UserProfile| own || profile.allow_request_affiliated_groups;
+    sender.may(view, may, "not authorised to watch other users")?;
+    let from_client = matches!(sender, Originator::Client(_));
+    match view.policy.participating_of(target) {
+        // Served elsewhere: `status_elsewhere`. What another server passed on to us is for our users only.
+        Place::At(_) if from_client => {}
+        _ if view.model.user(target.as_str()).is_some() => {}
+        _ => return Err(Refusal::UnknownUser),
     }
     Ok(Watched::Affiliations { user: target.clone(), client, service })
 }
@@ -81,7 +86,8 @@ mod tests {
     }
 
     fn watch(world: &mut World, sender: &str, target: &str) -> Result<Watched, Refusal> {
-        subscribe(&world.view(), &user_id(sender), &user_id(target), None, Service::Mcptt)
+        let sender = Originator::Client(user_id(sender));
+        subscribe(&world.view(), &sender, &user_id(target), None, Service::Mcptt)
     }
 
     fn all_of(name: &str) -> Watched {

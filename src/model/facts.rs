@@ -44,6 +44,8 @@ pub enum Fact {
     Request(FunctionRequest),
     /// A subscription of one of our functions at a function elsewhere.
     Watch(Watch),
+    /// A proposal to change affiliations whose outcome is to be told.
+    Proposal(Proposal),
 }
 
 /// Names a record.
@@ -75,6 +77,8 @@ pub enum FactKey {
     Request(RequestRef),
     /// Of [`Fact::Watch`].
     Watch(WatchRef),
+    /// Of [`Fact::Proposal`].
+    Proposal(ProposalRef),
 }
 
 impl Fact {
@@ -96,6 +100,7 @@ impl Fact {
             }
             Self::Request(request) => FactKey::Request(request.id),
             Self::Watch(watch) => FactKey::Watch(watch.id),
+            Self::Proposal(proposal) => FactKey::Proposal(proposal.id),
         }
     }
 }
@@ -480,7 +485,7 @@ pub struct Owed {
     pub until: Time,
 }
 
-/// Contents of an owed MESSAGE from the GMS.
+/// Contents of an owed MESSAGE from the GMS, or from the participating function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Notice {
     /// A group of yours is now part of a temporary group (TS 23.280 10.2.4.1).
@@ -507,6 +512,9 @@ pub enum Notice {
     },
     /// The result of an operation, to the user who asked for it (TS 23.280 10.2.4.2a step 7).
     Result(OperationResult),
+    /// What came of a proposal to change affiliations, to the user who made it (TS 23.280 10.8.5.1.2 step 6). From the
+    /// participating function.
+    Proposal(ProposalEnd),
 }
 
 /// The result of a GMS operation.
@@ -599,6 +607,14 @@ pub enum Asked {
         /// `p-id` of the document; the notification that follows repeats it.
         p_id: String,
     },
+    /// MESSAGE: what came of a proposal to change affiliations. From the server of the target to that of the user who
+    /// made it (TS 23.280 10.8.5.1.2 step 6).
+    ProposalEnd {
+        /// What is told.
+        end: ProposalEnd,
+        /// The service.
+        service: Service,
+    },
 }
 
 impl Asked {
@@ -606,6 +622,7 @@ impl Asked {
     pub fn subject(&self) -> String {
         match self {
             Self::Affiliation { group, user, service, .. } => format!("{group} {user} {service:?}"),
+            Self::ProposalEnd { end, .. } => format!("{} {} {}", end.originator, end.target, end.call_id),
         }
     }
 
@@ -613,6 +630,7 @@ impl Asked {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Affiliation { .. } => "affiliation",
+            Self::ProposalEnd { .. } => "outcome of a proposal",
         }
     }
 }
@@ -642,6 +660,16 @@ pub enum Watching {
         group: GroupId,
         /// The user.
         user: UserId,
+        /// The service.
+        service: Service,
+    },
+    /// At the participating function of a user who is served elsewhere: the user's affiliations, for a user of ours who
+    /// watches them (TS 24.379 9.2.2.2.10).
+    UserAffiliations {
+        /// The user who is served elsewhere.
+        user: UserId,
+        /// Who watches.
+        by: UserId,
         /// The service.
         service: Service,
     },

@@ -122,6 +122,10 @@ number! {
     WatchRef
 }
 number! {
+    /// A proposal to change affiliations.
+    ProposalRef
+}
+number! {
     /// A request this server still owes to somebody.
     OwedRef
 }

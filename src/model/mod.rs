@@ -7,6 +7,7 @@ mod facts;
 mod group;
 mod group_details;
 mod identity;
+mod proposal;
 mod state;
 #[cfg(test)]
 pub mod testing;
@@ -16,5 +17,6 @@ pub use facts::*;
 pub use group::*;
 pub use group_details::*;
 pub use identity::*;
+pub use proposal::*;
 pub use state::*;
 pub use user::*;

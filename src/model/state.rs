@@ -33,6 +33,9 @@ pub struct Model {
     requests: BTreeMap<RequestRef, FunctionRequest>,
     watches: BTreeMap<WatchRef, Watch>,
     watch_of: HashMap<Watching, WatchRef>,
+    proposals: BTreeMap<ProposalRef, Proposal>,
+    /// By originator and by target.
+    proposals_of: HashMap<UserId, BTreeSet<ProposalRef>>,
 }
 
 fn of_client<'a>(
@@ -183,6 +186,12 @@ impl Model {
                 self.watch_of.insert(watch.what.clone(), watch.id);
                 self.watches.insert(watch.id, watch);
             }
+            Fact::Proposal(proposal) => {
+                for user in [&proposal.originator, &proposal.target] {
+                    self.proposals_of.entry(user.clone()).or_default().insert(proposal.id);
+                }
+                self.proposals.insert(proposal.id, proposal);
+            }
         }
     }
 
@@ -237,6 +246,9 @@ impl Model {
             }
             FactKey::Watch(id) => {
                 self.watches.remove(id);
+            }
+            FactKey::Proposal(id) => {
+                self.proposals.remove(id);
             }
         }
     }
@@ -322,6 +334,17 @@ impl Model {
                     && self.watch_of.get(&old.what) == Some(id)
                 {
                     self.watch_of.remove(&old.what);
+                }
+            }
+            FactKey::Proposal(id) => {
+                let Some(old) = self.proposals.get(id) else { return };
+                for user in [&old.originator, &old.target] {
+                    if let Some(ids) = self.proposals_of.get_mut(user) {
+                        ids.remove(id);
+                        if ids.is_empty() {
+                            self.proposals_of.remove(user);
+                        }
+                    }
                 }
             }
             _ => {}
@@ -565,9 +588,9 @@ impl Model {
         self.owed_to.get(user).into_iter().flatten().filter_map(|id| self.owed.get(id))
     }
 
-    /// How many requests are owed, to users and to functions elsewhere.
+    /// How many requests are owed, to users and to functions elsewhere; each proposal will be one.
     pub fn owed_count(&self) -> usize {
-        self.owed.len() + self.requests.len()
+        self.owed.len() + self.requests.len() + self.proposals.len()
     }
 
     /// A request that is owed.
@@ -603,6 +626,21 @@ impl Model {
     /// All subscriptions of ours.
     pub fn watches(&self) -> impl Iterator<Item = &Watch> {
         self.watches.values()
+    }
+
+    /// A proposal to change affiliations.
+    pub fn proposal(&self, id: ProposalRef) -> Option<&Proposal> {
+        self.proposals.get(&id)
+    }
+
+    /// Proposals that a user made, or that are about that user's affiliations, in order of their identity.
+    pub fn proposals_of(&self, user: &UserId) -> impl Iterator<Item = &Proposal> {
+        self.proposals_of.get(user).into_iter().flatten().filter_map(|id| self.proposals.get(id))
+    }
+
+    /// How many proposals there are.
+    pub fn proposal_count(&self) -> usize {
+        self.proposals.len()
     }
 
     /// A finished operation of the GMS.

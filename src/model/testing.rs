@@ -39,6 +39,7 @@ pub fn profile() -> UserProfile {
         allow_chat_call: true,
         allow_request_affiliated_groups: false,
         allow_affiliate_others: false,
+        allow_recommend_affiliations: false,
         implicit_affiliations: Vec::new(),
         answer_mode: AnswerMode::Automatic,
     }

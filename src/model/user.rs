@@ -36,6 +36,8 @@ pub struct UserProfile {
     pub allow_request_affiliated_groups: bool,
     /// `<allow-request-to-affiliate-other-users>`: may change the affiliation of others (mandatory mode).
     pub allow_affiliate_others: bool,
+    /// `<allow-recommend-to-affiliate-other-users>`: may propose a change to others (negotiated mode).
+    pub allow_recommend_affiliations: bool,
     /// `<ImplicitAffiliations>`: groups to affiliate to when the user's service starts.
     pub implicit_affiliations: Vec<GroupId>,
     /// How the user's clients commence a call when they have not said (TS 24.379 10.1.1.3.2).

@@ -112,6 +112,8 @@ pub(super) fn policy(config: &Config) -> Policy {
         default_encodings: config.media.encodings.clone(),
         constituents_wait_for_call: policy.constituents_wait_for_call,
         buffers_media: policy.buffers_media,
+        check_proposals: policy.check_proposals,
+        proposal_outcome: policy.proposal_outcome.then_some(policy.proposal_timeout),
         resource_priorities: ResourcePriorities {
             emergency: policy.resource_priority.emergency.clone(),
             imminent_peril: policy.resource_priority.imminent_peril.clone(),

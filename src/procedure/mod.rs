@@ -4,6 +4,7 @@
 mod call;
 mod elsewhere;
 mod media;
+mod passing;
 mod refusal;
 #[cfg(test)]
 pub mod testing;
@@ -12,6 +13,7 @@ pub mod uri;
 pub use call::*;
 pub use elsewhere::*;
 pub use media::MediaPorts;
+pub use passing::*;
 pub use refusal::{Answer, RETRY_AFTER_SECONDS, Refusal, Warning};
 
 use crate::env::{Ids, Time};
@@ -71,6 +73,12 @@ pub struct Policy {
     /// The media function buffers speech until the first member has answered: the caller may be answered on a 183 with
     /// `P-Answer-State: Unconfirmed` (TS 24.379 6.3.3.3; default: false).
     pub buffers_media: bool,
+    /// Proposals to change affiliations are checked before they are passed on (TS 23.280 10.8.5.1.2 step 2; default:
+    /// false).
+    pub check_proposals: bool,
+    /// Who proposed a change of affiliations is told what came of it (TS 23.280 10.8.5.1.2 step 6), after this time at
+    /// the latest that the target did not decide. `None` (default): not told.
+    pub proposal_outcome: Option<std::time::Duration>,
     /// Values of `Resource-Priority` (TS 24.379 6.3.3.1.19).
     pub resource_priorities: ResourcePriorities,
 }
@@ -182,6 +190,8 @@ pub enum Send {
     /// service sends it, again after a restart, removes the fact when it is answered for good, and tells the procedure
     /// ([`RequestEnd`]).
     Request(RequestRef),
+    /// The request that was received goes on, and waits for the answer from there.
+    PassOn(Box<PassOn>),
     /// A subscription at a function elsewhere begins. The fact [`Fact::Watch`] stands in the changes of the same outcome;
     /// what it brings comes as [`Heard`].
     Watch(WatchRef),

@@ -249,6 +249,12 @@ pub enum Refusal {
         /// N2.
         limit: u32,
     },
+    /// N2 of the target, where a proposal is checked before it is passed on (102).
+    #[error("the proposal passes N2={limit} of the target")]
+    ProposalBeyondLimit {
+        /// N2.
+        limit: u32,
+    },
     /// A GMS operation without permission (100).
     #[error("function not allowed due to user authorisation")]
     NotAuthorised,
@@ -385,6 +391,7 @@ impl Refusal {
             Self::UnknownEntityTag => Answer::plain(412),
             Self::BadEvent => Answer::plain(489),
             Self::TooManyAffiliations { .. } => Answer::warned(486, 102),
+            Self::ProposalBeyondLimit { .. } => Answer::warned(403, 102),
             Self::NotAuthorised => Answer::warned(403, 100),
             Self::LocalPolicy { .. } => Answer {
                 warnings: vec![Warning {

@@ -109,6 +109,8 @@ pub fn policy() -> Policy {
         default_encodings: vec!["AMR-WB".to_owned()],
         constituents_wait_for_call: false,
         buffers_media: false,
+        check_proposals: false,
+        proposal_outcome: None,
         resource_priorities: ResourcePriorities::default(),
     }
 }

@@ -1,10 +1,14 @@
 //! Timers of procedures, and of facts that end by time.
 
 use super::Service;
+use super::passing_on::PassRef;
 use crate::env::Time;
 use crate::env::wheel::{TimerId, Wheel};
 use crate::mc;
-use crate::model::{Change, ClientId, Fact, FactKey, OwedRef, PublicId, RequestRef, UserId, WatchRef};
+use crate::model::{
+    Change, ClientId, Fact, FactKey, OwedRef, ProposalRef, PublicId, RequestRef, SubscriptionRef, UserId,
+    WatchRef,
+};
 use crate::procedure::Wake;
 use std::collections::HashMap;
 
@@ -25,6 +29,12 @@ pub(super) enum Alarm {
     RequestAgain(RequestRef),
     /// A subscription at a function elsewhere is made again.
     WatchAgain(WatchRef),
+    /// Who asked once for the affiliations of a user elsewhere waits no longer.
+    FetchOver(SubscriptionRef),
+    /// A request that was passed on is given up.
+    PassedOn(PassRef),
+    /// The target of a proposal, or the owners of its groups, took too long.
+    Proposal(ProposalRef),
     /// A finished operation need not be remembered any more.
     Operation(UserId, String),
 }
@@ -88,6 +98,10 @@ impl Service {
         self.alarms.set(at, alarm);
     }
 
+    pub(super) fn cancel_alarm(&mut self, alarm: &Alarm) {
+        self.alarms.cancel(alarm);
+    }
+
     /// Sets the alarms that follow from a fact; live and at replay alike.
     pub(super) fn set_alarms(&mut self, fact: &Fact) {
         let (first, alarm) = match fact {
@@ -100,6 +114,7 @@ impl Service {
                 Alarm::Affiliation(client.user.clone(), client.client.clone()),
             ),
             Fact::Owed(owed) => (Some(owed.until), Alarm::OwedGivenUp(owed.id)),
+            Fact::Proposal(proposal) => (Some(proposal.until), Alarm::Proposal(proposal.id)),
             Fact::Operation(operation) => (
                 Some(operation.forget),
                 Alarm::Operation(operation.requestor.clone(), operation.transaction_id.clone()),
@@ -125,6 +140,8 @@ impl Service {
             }
             FactKey::Request(id) => self.alarms.cancel(&Alarm::RequestAgain(*id)),
             FactKey::Watch(id) => self.alarms.cancel(&Alarm::WatchAgain(*id)),
+            FactKey::Subscription(id) => self.alarms.cancel(&Alarm::FetchOver(*id)),
+            FactKey::Proposal(id) => self.alarms.cancel(&Alarm::Proposal(*id)),
             FactKey::Operation(user, transaction) => {
                 self.alarms.cancel(&Alarm::Operation(user.clone(), transaction.clone()));
             }
@@ -155,6 +172,12 @@ impl Service {
                 Alarm::OwedAgain(owed) => self.deliver_owed(now, owed),
                 Alarm::RequestAgain(request) => self.request_again(now, request),
                 Alarm::WatchAgain(watch) => self.begin_watch(now, watch),
+                Alarm::FetchOver(subscription) => self.notify(now, subscription, None, Some("timeout")),
+                Alarm::PassedOn(pass) => self.pass_over(now, pass),
+                Alarm::Proposal(proposal) => {
+                    let outcome = mc::proposal_end::expire(&mut view!(self, now), proposal);
+                    self.carry_out(now, outcome);
+                }
                 Alarm::Operation(user, transaction) => {
                     if self.model.operation(&user, &transaction).is_some_and(|old| old.forget <= now) {
                         self.change(Change::Remove(FactKey::Operation(user, transaction)));

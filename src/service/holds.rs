@@ -1,6 +1,7 @@
 //! What the service holds, counted: for the operator's log, and for tests that show that nothing is left behind.
 
 use super::Service;
+use crate::model::{Watch, Watching};
 use std::fmt;
 
 /// Counts of everything that comes and goes with procedures. Facts that stay by themselves (groups, registrations,
@@ -27,11 +28,17 @@ pub struct Holds {
     pub owed: usize,
     /// Subscriptions.
     pub subscriptions: usize,
+    /// Our subscriptions at functions elsewhere for watchers here. Those for affiliations stand as long as these.
+    pub watches: usize,
+    /// Requests to functions elsewhere, and requests that were passed on.
+    pub asked: usize,
+    /// Proposals to change affiliations whose outcome is awaited.
+    pub proposals: usize,
 }
 
 impl Holds {
     /// The counts with their names.
-    fn named(&self) -> [(usize, &'static str); 10] {
+    fn named(&self) -> [(usize, &'static str); 13] {
         [
             (self.calls, "calls"),
             (self.participations, "participations"),
@@ -43,6 +50,9 @@ impl Holds {
             (self.replies, "replies"),
             (self.owed, "owed"),
             (self.subscriptions, "subscriptions"),
+            (self.watches, "watches"),
+            (self.asked, "asked"),
+            (self.proposals, "proposals"),
         ]
     }
 }
@@ -57,6 +67,10 @@ impl fmt::Display for Holds {
         }
         if said { Ok(()) } else { f.write_str("nothing") }
     }
+}
+
+fn for_watchers(watch: &&Watch) -> bool {
+    matches!(watch.what, Watching::UserAffiliations { .. })
 }
 
 impl Service {
@@ -74,6 +88,9 @@ impl Service {
             replies: self.replies.len(),
             owed: self.model.all_owed().count().max(self.owed_open.len()),
             subscriptions: self.model.subscriptions().count(),
+            watches: self.model.watches().filter(for_watchers).count(),
+            asked: self.model.requests().count() + self.passing.open(),
+            proposals: self.model.proposal_count(),
         }
     }
 }

@@ -1,16 +1,21 @@
 //! MESSAGE: which procedure it is for, by its bodies.
 
-use super::read::{canonical, fingerprint, unusable};
-use super::trust::{Sender, Unknown};
+use super::read::{Bodies, MAX_FORWARDS, canonical, fingerprint, unusable};
+use super::trust::{Sender, Unknown, malformed};
 use super::{ReplyKind, Service};
+use crate::documents::affiliation_command::AffiliationCommand;
 use crate::documents::gmop::{Gmop, OperationKind};
-use crate::documents::names;
+use crate::documents::{Body, names};
 use crate::env::Time;
-use crate::gms;
+use crate::mc::proposing::CommandAsk;
+use crate::mc::remote_change::Originator;
 use crate::model::Service as McService;
-use crate::procedure::Refusal;
-use crate::sip::message::Request;
+use crate::procedure::{Heading, Refusal};
+use crate::sip::dialog::without_params;
+use crate::sip::message::{Malformed, Request};
 use crate::sip::transaction::{Flow, ServerId};
+use crate::sip::wire::Name;
+use crate::{gms, mc};
 
 impl Service {
     /// MESSAGE: operations of the GMS (this product's carrier of TS 24.481 GMOP).
@@ -34,6 +39,11 @@ impl Service {
         if !ours {
             return Err(refuse(Refusal::NotFound));
         }
+        let mut bodies = self.bodies(request).map_err(refuse)?;
+        let mc_service = self.service_of(request, &bodies).map_err(refuse)?.unwrap_or(McService::Mcptt);
+        if bodies.parts.iter().any(|part| names::of_affiliation_command_type(&part.media_type).is_some()) {
+            return self.affiliation_command(now, id, flow, request, bodies, mc_service);
+        }
         let user = match self.identify(now, flow, request)? {
             Sender::User(user) => user,
             Sender::Function(..) => {
@@ -42,8 +52,6 @@ impl Service {
                 }));
             }
         };
-        let mut bodies = self.bodies(request).map_err(refuse)?;
-        let mc_service = self.service_of(request, &bodies).map_err(refuse)?.unwrap_or(McService::Mcptt);
         let Some((_, info)) = bodies.info.take() else {
             return Err(refuse(Refusal::Malformed { place: "mcptt-info missing".to_owned() }));
         };
@@ -92,6 +100,62 @@ impl Service {
             }
         })
     }
+
+    /// An affiliation command (TS 24.379 9.2.1.4): a proposal, or, with an outcome, what came of one.
+    fn affiliation_command(
+        &mut self,
+        now: Time,
+        id: ServerId,
+        flow: Flow,
+        request: &Request,
+        mut bodies: Bodies,
+        service: McService,
+    ) -> Result<(), Unknown> {
+        let refuse = |refusal| Unknown::Refuse(refusal);
+        self.addressed_participating(request).map_err(refuse)?;
+        let info = bodies.info.take().map(|(_, info)| canonical(info));
+        let sender = self.originator(now, flow, request, info.as_ref())?;
+        let Some(info) = info else {
+            return Err(refuse(Refusal::malformed("mcptt-info missing")));
+        };
+        let content_type = names::of(service).affiliation_command_type;
+        let Some(part) = bodies.find(content_type) else {
+            return Err(refuse(Refusal::UnsupportedBody { expected: content_type }));
+        };
+        let command = AffiliationCommand::decode(&part.content, &self.setup.limits)
+            .map_err(|error| refuse(unusable(error)))?;
+        self.within_groups_limit(command.affiliate.len() + command.de_affiliate.len()).map_err(refuse)?;
+        let document = Body { content_type: content_type.to_owned(), content: part.content.clone() };
+        let heading = heading(request).map_err(|error| refuse(malformed(error)))?;
+        let client = match &sender {
+            Originator::Client(user) => match self.model.user(user.as_str()).cloned() {
+                Some(user) => self.client_named(now, &user, info.client_id.as_deref(), flow),
+                None => None,
+            },
+            Originator::Function { .. } => None,
+        };
+        self.decide(now, id, request, ReplyKind::Plain, |layer, reply| {
+            let is_outcome = command.outcome.is_some();
+            let ask = CommandAsk { reply, sender, client, service, info, command, document, heading };
+            if is_outcome {
+                mc::proposal_end::told(&mut view!(layer, now), ask)
+            } else {
+                mc::proposing::propose(&mut view!(layer, now), ask)
+            }
+        })
+    }
+}
+
+/// What a MESSAGE keeps when it is passed on.
+fn heading(request: &Request) -> Result<Heading, Malformed> {
+    let hops = request.number(Name::MaxForwards)?.unwrap_or(MAX_FORWARDS);
+    Ok(Heading {
+        from: without_params(&request.from()?.text).to_owned(),
+        to: without_params(&request.to()?.text).to_owned(),
+        call_id: request.call_id().to_owned(),
+        cseq: request.cseq(),
+        hops: hops.saturating_sub(1),
+    })
 }
 
 /// Request kinds of TS 24.379's `req-type` that this server's GMS takes.

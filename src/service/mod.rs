@@ -12,9 +12,11 @@
 //! | `reach` | where a user is |
 //! | `overload` | what is refused first |
 //! | `owed` | requests that must arrive, also after a restart |
+//! | `passing_on` | requests that go on to clients or to functions elsewhere while their sender waits |
 //! | `requests` | requests to functions elsewhere |
 //! | `watch` | who watches us, and the notifications |
 //! | `subscribing` | what we watch elsewhere |
+//! | `watching_elsewhere` | affiliations of users elsewhere, for watchers here |
 //! | `alarms` | timers of procedures and facts |
 //! | `holds` | what is held, counted |
 //! | `restart` | from the facts on disk back to a running service |
@@ -39,6 +41,7 @@ mod legs;
 mod messages;
 mod overload;
 mod owed;
+mod passing_on;
 mod publishing;
 mod reach;
 mod read;
@@ -54,6 +57,7 @@ mod subscribing;
 mod tests;
 mod trust;
 mod watch;
+mod watching_elsewhere;
 
 pub use digest::Digest;
 pub use holds::Holds;
@@ -110,6 +114,7 @@ pub struct Service {
     owed_open: BTreeMap<OwedRef, owed::Delivery>,
     owed_by_client: HashMap<ClientId, OwedRef>,
     requests: requests::Requests,
+    passing: passing_on::Passing,
     watches: subscribing::Watches,
     offers: HashMap<ClientId, LegId>,
     alarms: alarms::Alarms,
@@ -143,6 +148,8 @@ enum Work {
     Subscriber(SubscriberEvent),
     /// Requests to a function elsewhere about one subject: the first was withdrawn.
     Advance(requests::LineKey),
+    /// A subscription to affiliations of a user elsewhere is over.
+    Unwatched(crate::model::Watching),
     /// A leg hears something.
     Hear(LegId, crate::procedure::LegEvent),
     /// One function in this process asks another for a session.
@@ -185,6 +192,7 @@ impl Service {
             owed_open: BTreeMap::new(),
             owed_by_client: HashMap::new(),
             requests: requests::Requests::default(),
+            passing: passing_on::Passing::default(),
             watches: subscribing::Watches::default(),
             offers: HashMap::new(),
             alarms: alarms::Alarms::default(),
@@ -283,7 +291,10 @@ impl Service {
 
     /// Whether nobody waits for an answer of ours, and nobody is asked something: a stop need not wait.
     pub fn is_idle(&self) -> bool {
-        self.replies.is_empty() && self.owed_open.is_empty() && self.requests.open() == 0
+        self.replies.is_empty()
+            && self.owed_open.is_empty()
+            && self.requests.open() == 0
+            && self.passing.open() == 0
     }
 
     /// Takes what is to be sent.
@@ -317,6 +328,10 @@ impl Service {
                 Work::Notifier(event) => self.on_notifier(now, event),
                 Work::Subscriber(event) => self.on_subscriber(now, event),
                 Work::Advance(line) => self.advance(now, &line),
+                Work::Unwatched(watching) => {
+                    let outcome = crate::mc::status_elsewhere::end_if_unwatched(&view!(self, now), &watching);
+                    self.carry_out(now, outcome);
+                }
                 Work::Hear(leg, event) => self.hear(now, leg, event),
                 Work::Incoming(handover) => self.hand_over(now, handover),
             }
@@ -351,6 +366,11 @@ impl Service {
             self.work.push_back(Work::Advance(line));
         }
         self.concerned.extend(self.model.groups_concerned(&change));
+        if let Change::Remove(crate::model::FactKey::Subscription(id)) = &change
+            && let Some(watching) = self.model.subscription(*id).and_then(|one| self.user_elsewhere(one))
+        {
+            self.work.push_back(Work::Unwatched(watching));
+        }
         self.model.apply(&change);
         match &change {
             Change::Put(fact) => self.set_alarms(fact),
@@ -373,10 +393,15 @@ impl Service {
             }
             Send::Owed(owed) => self.deliver_owed(now, owed),
             Send::Request(request) => self.begin_request(now, request),
+            Send::PassOn(pass) => self.pass_on(now, *pass),
             Send::Watch(watch) => self.begin_watch(now, watch),
             Send::Unwatch(watch) => self.end_watch(now, watch),
             Send::AffiliationStatus { user, service, p_id } => {
                 self.notify_affiliations(now, &user, service, p_id.as_deref());
+                if self.model.proposal_count() > 0 {
+                    let outcome = crate::mc::proposal_end::settle(&mut view!(self, now), &user, service);
+                    self.carry_out(now, outcome);
+                }
             }
             Send::AffiliationUpdate { user, service, groups } => {
                 // The GMS asks the model for affiliated members when it needs them: in one process nothing is sent.
@@ -466,6 +491,7 @@ impl Service {
         let (agent, ids, events) = (&mut self.agent, &mut self.ids, &mut self.subscriber_events);
         if self.subscriber.answered(now, ids, agent, id, status, response, &mut self.out, events)
             || self.function_answered(now, id, status, response)
+            || self.pass_answered(now, id, status, response)
         {
             return;
         }

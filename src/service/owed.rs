@@ -35,8 +35,8 @@ impl Service {
         let (mut more, mut less) = (0, 0);
         for change in &outcome.changes {
             match change {
-                Change::Put(Fact::Owed(_) | Fact::Request(_)) => more += 1,
-                Change::Remove(FactKey::Owed(_) | FactKey::Request(_)) => less += 1,
+                Change::Put(Fact::Owed(_) | Fact::Request(_) | Fact::Proposal(_)) => more += 1,
+                Change::Remove(FactKey::Owed(_) | FactKey::Request(_) | FactKey::Proposal(_)) => less += 1,
                 _ => {}
             }
         }

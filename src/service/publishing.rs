@@ -3,11 +3,14 @@
 use super::read::{canonical, canonical_presence, unusable};
 use super::trust::{Unknown, malformed};
 use super::{ReplyKind, Service};
-use crate::documents::{names, pidf};
+use crate::documents::{Body, names, pidf};
 use crate::env::Time;
 use crate::mc;
 use crate::mc::affiliation::PublishAsk;
-use crate::procedure::Refusal;
+use crate::mc::proposal_end::Brought;
+use crate::mc::remote_change::{ForwardAsk, Originator};
+use crate::model::{ClientId, GroupId, Service as McService, UserId};
+use crate::procedure::{Place, Refusal};
 use crate::sip::message::Request;
 use crate::sip::transaction::{Flow, ServerId};
 use crate::sip::wire::Name;
@@ -27,8 +30,10 @@ impl Service {
         if event != "presence" {
             return Err(refuse(Refusal::BadEvent));
         }
-        let user = self.sending_user(now, flow, request)?;
         let mut bodies = self.bodies(request).map_err(refuse)?;
+        let info = bodies.info.take().map(|(service, info)| (service, canonical(info)));
+        let sender = self.originator(now, flow, request, info.as_ref().map(|(_, info)| info))?;
+        bodies.info = info;
         let service =
             self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
         let presence = match bodies.find(names::PIDF) {
@@ -40,7 +45,7 @@ impl Service {
             None => None,
         };
         let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
-        let info = bodies.info.take().map(|(_, info)| canonical(info));
+        let info = bodies.info.take().map(|(_, info)| info).unwrap_or_default();
         let etag = request.text(Name::SipIfMatch);
         if presence.is_none() && !bodies.parts.is_empty() && etag.is_none() {
             return Err(refuse(Refusal::UnsupportedBody { expected: names::PIDF }));
@@ -48,10 +53,51 @@ impl Service {
         let groups =
             presence.iter().flat_map(|presence| &presence.tuples).map(|tuple| tuple.affiliations.len());
         self.within_groups_limit(groups.max().unwrap_or(0)).map_err(refuse)?;
+        // TS 24.379 9.2.2.2.9: a target who is served elsewhere.
+        let target = mc::affiliation::served_user(&info).map_err(refuse)?;
+        if let (Originator::Client(originator), Place::At(at)) =
+            (&sender, self.setup.policy.participating_of(&target))
+        {
+            let (at, originator) = (at.clone(), originator.clone());
+            let document = bodies
+                .find(names::PIDF)
+                .map(|part| Body { content_type: names::PIDF.to_owned(), content: part.content.clone() });
+            return self.decide(now, id, request, ReplyKind::Plain, |layer, reply| {
+                let ask = ForwardAsk { reply, originator, target, service, info, document, expires, etag };
+                mc::remote_change::forward(&view!(layer, now), at, ask)
+            });
+        }
+        sender.may(&view!(self, now), |_| true, "").map_err(refuse)?;
+        let brought = self.brought(now, &sender, &target, service, presence.as_ref(), expires);
         self.decide(now, id, request, ReplyKind::Plain, |layer, reply| {
-            let info = info.unwrap_or_default();
-            let ask = PublishAsk { reply, sender: user.id.clone(), service, info, presence, expires, etag };
+            let (by_agreement, sender) = (sender.is_partners(), sender.user().clone());
+            let ask = PublishAsk { reply, sender, by_agreement, service, info, presence, expires, etag };
             mc::affiliation::publish(&mut view!(layer, now), ask)
-        })
+        })?;
+        if let Some(brought) = brought {
+            let outcome = mc::proposal_end::published(&mut view!(self, now), brought);
+            self.carry_out(now, outcome);
+        }
+        Ok(())
+    }
+
+    /// What a PUBLISH will bring of the proposals to its sender, if there are any.
+    fn brought(
+        &mut self,
+        now: Time,
+        sender: &Originator,
+        target: &UserId,
+        service: McService,
+        presence: Option<&pidf::Presence>,
+        expires: Option<u32>,
+    ) -> Option<Brought> {
+        if self.model.proposal_count() == 0 || sender.user() != target {
+            return None;
+        }
+        let tuple = presence.filter(|presence| presence.entity == target.as_str())?.tuples.first()?;
+        let groups = tuple.affiliations.iter().filter(|_| expires != Some(0));
+        let wanted = groups.filter_map(|one| one.group.as_deref().map(GroupId::from)).collect();
+        let client = ClientId::new(tuple.id.trim());
+        mc::proposal_end::brought(&view!(self, now), target, service, &client, &wanted)
     }
 }

@@ -157,6 +157,7 @@ impl Walk {
         let ask = PublishAsk {
             reply: ReplyTo(1),
             sender: user_id(name),
+            by_agreement: false,
             service: Service::Mcptt,
             info: McInfo { request_uri: Some(user_id(name).to_string()), ..McInfo::default() },
             presence: Some(Presence { entity: user_id(name).to_string(), tuples: vec![tuple], p_id: None }),

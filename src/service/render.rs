@@ -2,10 +2,11 @@
 
 use super::Service;
 use super::reach::Way;
+use crate::documents::affiliation_command::{AffiliationCommand, ChangeOutcome};
 use crate::documents::{Body, McInfo, SessionDescription, gmop, multipart, names};
 use crate::model::{
     ClientId, FunctionKind, GmsOperation, GroupDocument, GroupId, LegOwner, Notice, OperationResult, Owed,
-    Psi, Service as McService, Temporary, UserId,
+    ProposalEnd, Psi, Service as McService, Temporary, UserId,
 };
 use crate::procedure::{Acceptance, Answer, AnswerModeHeader, Invitation, Progress, Rejection, Warning};
 use crate::sip::message::{Draft, Method, Reply, Uri};
@@ -17,6 +18,11 @@ const SUPPORTED_IN_INVITE: &str = "timer, 100rel, tdialog, norefersub";
 const SUPPORTED_IN_ANSWER: &str = "timer, tdialog, norefersub, explicitsub, nosub";
 
 impl Service {
+    /// The PSI that our function of a kind speaks as.
+    pub(super) fn psi_of_kind(&self, kind: FunctionKind) -> &Psi {
+        self.setup.policy.functions.of(kind).first().unwrap_or(&self.setup.fallback_psi)
+    }
+
     /// The PSI a function instance speaks as.
     pub(super) fn psi_of(&self, owner: LegOwner) -> &Psi {
         let functions = &self.setup.policy.functions;
@@ -221,14 +227,19 @@ impl Service {
         (draft, listener)
     }
 
-    /// The MESSAGE that carries a notice of the GMS to one client.
+    /// The MESSAGE that carries a notice to one client.
     pub(super) fn render_notice(&mut self, owed: &Owed, way: &Way) -> Draft {
         let Owed { to, service, notice, .. } = owed;
         let service = *service;
-        let psi = self.setup.policy.functions.gms.first().unwrap_or(&self.setup.fallback_psi).clone();
-        let (info, document) = match notice {
-            Notice::Regrouped { temporary, constituents, transaction_id, requestor } => (
-                notice_info(to, &temporary.id, Some("group-regroup-notification"), None, way.client.as_ref()),
+        let psi = |kind| self.psi_of_kind(kind).clone();
+        let gmop = |info: McInfo, document: String| {
+            let document = Body { content_type: names::GMOP.to_owned(), content: document.into() };
+            (psi(FunctionKind::Gms), vec![info_body(&info, service), document])
+        };
+        let client = way.client.as_ref();
+        let (psi, parts) = match notice {
+            Notice::Regrouped { temporary, constituents, transaction_id, requestor } => gmop(
+                notice_info(to, &temporary.id, Some("group-regroup-notification"), None, client),
                 gmop::notification(
                     gmop::OperationKind::GroupRegroupNotification,
                     &GroupDocument { temporary: concerning(temporary, constituents), ..temporary.clone() },
@@ -236,40 +247,31 @@ impl Service {
                     requestor.as_str(),
                 ),
             ),
-            Notice::TornDown { temporary, constituents, transaction_id, requestor } => (
-                notice_info(
-                    to,
-                    temporary,
-                    Some("group-regroup-teardown-notification"),
-                    None,
-                    way.client.as_ref(),
-                ),
+            Notice::TornDown { temporary, constituents, transaction_id, requestor } => gmop(
+                notice_info(to, temporary, Some("group-regroup-teardown-notification"), None, client),
                 teardown_notification(temporary, constituents, transaction_id, requestor),
             ),
-            Notice::Result(result) => (
-                notice_info(
-                    to,
-                    &result.group,
-                    None,
-                    Some(response_type(result.operation)),
-                    way.client.as_ref(),
-                ),
+            Notice::Result(result) => gmop(
+                notice_info(to, &result.group, None, Some(response_type(result.operation)), client),
                 result_document(result),
             ),
+            Notice::Proposal(end) => (psi(FunctionKind::Participating), proposal_end_bodies(end, service)),
         };
         let mut draft = self.outside_dialog(Method::Message, &psi, way, service);
         if let Notice::Result(result) = notice {
             draft = draft.header(Name::InReplyTo, result.in_reply_to.clone());
         }
-        let parts = vec![
-            info_body(&info, service),
-            Body { content_type: names::GMOP.to_owned(), content: document.into() },
-        ];
         with_draft_body(draft, parts)
     }
 
     /// The head of a request outside any dialog that a function sends to a user.
-    fn outside_dialog(&mut self, method: Method, psi: &Psi, way: &Way, service: McService) -> Draft {
+    pub(super) fn outside_dialog(
+        &mut self,
+        method: Method,
+        psi: &Psi,
+        way: &Way,
+        service: McService,
+    ) -> Draft {
         let mut draft = Draft::new(method, way.uri.clone());
         for route in &way.route {
             draft = draft.header(Name::Route, route.clone());
@@ -293,7 +295,7 @@ impl Service {
 }
 
 /// Accept-Contact: who can take the service (TS 24.379 6.3.3.1.2 steps 2 and 4).
-fn requested(draft: Draft, service: McService) -> Draft {
+pub(super) fn requested(draft: Draft, service: McService) -> Draft {
     let names = names::of(service);
     draft.header(Name::AcceptContact, format!("*;+{};require;explicit", names.feature_tag)).header(
         Name::AcceptContact,
@@ -327,6 +329,8 @@ pub(super) fn is_focus(owner: LegOwner, towards_client: bool) -> bool {
 /// Which bodies this server takes, for 415 and OPTIONS.
 pub(super) const ACCEPT: &str = "application/sdp, application/vnd.3gpp.mcptt-info+xml, \
     application/vnd.3gpp.mcvideo-info+xml, application/vnd.3gpp.mcdata-info+xml, application/vnd.3gpp.GMOP+xml, \
+    application/vnd.3gpp.mcptt-affiliation-command+xml, application/vnd.3gpp.mcvideo-affiliation-command+xml, \
+    application/vnd.3gpp.mcdata-affiliation-command+xml, \
     application/pidf+xml, application/resource-lists+xml, application/simple-filter+xml, multipart/mixed";
 
 /// The temporary group's element as a receiver sees it: only the constituents that concern it.
@@ -393,6 +397,20 @@ fn result_document(result: &OperationResult) -> String {
         document: result.document.clone(),
     }))
     .encode()
+}
+
+/// What came of a proposal (TS 23.280 10.8.5.1.2 step 6), in the form that the target's client uses to us.
+pub(super) fn proposal_end_bodies(end: &ProposalEnd, service: McService) -> Vec<Body> {
+    let command = AffiliationCommand {
+        affiliate: end.changes.affiliate.clone(),
+        de_affiliate: end.changes.de_affiliate.clone(),
+        outcome: Some(ChangeOutcome { outcome: end.outcome, in_reply_to: Some(end.call_id.clone()) }),
+    };
+    let content_type = names::of(service).affiliation_command_type.to_owned();
+    vec![
+        info_body(&super::requests::about(end.originator.as_str(), end.target.as_str()), service),
+        Body { content_type, content: command.encode(service).into() },
+    ]
 }
 
 pub(super) fn info_body(info: &McInfo, service: McService) -> Body {

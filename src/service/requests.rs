@@ -11,7 +11,7 @@ use crate::mc;
 use crate::model::{
     Asked, Change, FactKey, FunctionKind, FunctionRequest, Psi, RequestRef, Service as McService,
 };
-use crate::procedure::{RequestEnd, Warning};
+use crate::procedure::{Outcome, RequestEnd, Warning};
 use crate::sip::message::{Draft, Method, Response};
 use crate::sip::transaction::ClientId;
 use crate::sip::wire::Name;
@@ -182,6 +182,8 @@ impl Service {
         self.change(Change::Remove(FactKey::Request(id)));
         let outcome = match &request.what {
             Asked::Affiliation { .. } => mc::affiliation::request_ended(&mut view!(self, now), &request, end),
+            // Whoever was to be told has been, or cannot be.
+            Asked::ProposalEnd { .. } => Outcome::default(),
         };
         self.carry_out(now, outcome);
         self.advance(now, key);
@@ -215,6 +217,10 @@ impl Service {
                     .header(Name::Event, "presence")
                     .header(Name::Expires, expires.to_string());
                 with_draft_body(draft, parts)
+            }
+            Asked::ProposalEnd { end, service } => {
+                let draft = self.towards_function(Method::Message, request.from, &request.to, *service);
+                with_draft_body(draft, super::render::proposal_end_bodies(end, *service))
             }
         }
     }

@@ -29,7 +29,12 @@ pub(super) struct Watches {
     by: HashMap<SubscriberId, WatchRef>,
     /// Attempts in a row that came to nothing.
     attempts: HashMap<WatchRef, u32>,
+    /// What was heard last of users elsewhere.
+    pub heard: HashMap<WatchRef, Presence>,
 }
+
+/// A subscription that is to be refreshed at once is taken back as if it had this long to go.
+const REFRESH_SPAN: Duration = Duration::from_secs(60);
 
 impl Service {
     /// Subscribes, or subscribes again.
@@ -56,6 +61,7 @@ impl Service {
     /// Gives a subscription up whose fact is gone.
     pub(super) fn end_watch(&mut self, now: Time, id: WatchRef) {
         self.watches.attempts.remove(&id);
+        self.watches.heard.remove(&id);
         let Some(subscriber) = self.watches.of.remove(&id) else { return };
         self.watches.by.remove(&subscriber);
         let (agent, ids, out) = (&mut self.agent, &mut self.ids, &mut self.out);
@@ -122,6 +128,7 @@ impl Service {
         let Some(watch) = self.model.watch(id).cloned() else { return };
         let outcome = match &watch.what {
             Watching::GroupAffiliation { .. } => mc::affiliation::heard(&mut view!(self, now), &watch, heard),
+            Watching::UserAffiliations { .. } => return self.hear_elsewhere(now, &watch, heard),
         };
         self.carry_out(now, outcome);
     }
@@ -147,7 +154,7 @@ impl Service {
         let Some(watch) = self.model.watch(id) else { return Ok(Heard::Nothing) };
         let bodies = self.bodies(request)?;
         match &watch.what {
-            Watching::GroupAffiliation { service, .. } => {
+            Watching::GroupAffiliation { service, .. } | Watching::UserAffiliations { service, .. } => {
                 let Some(part) = bodies.find(names::PIDF) else { return Ok(Heard::Nothing) };
                 let presence = Presence::decode(&part.content, *service, &self.setup.limits);
                 presence.map(super::read::canonical_presence).map(Heard::Affiliations).map_err(unusable)
@@ -165,6 +172,9 @@ impl Service {
             };
             let draft = self.render_watch(&watch);
             let interval = self.setup.policy.affiliation_interval;
+            // What was heard of users elsewhere is no fact: it is asked for again, by a refresh.
+            let refresh_now = matches!(watch.what, Watching::UserAffiliations { .. });
+            let expires = if refresh_now { expires.min(now.plus(REFRESH_SPAN)) } else { expires };
             match self.subscriber.restore(draft, interval, &dialog, expires) {
                 Ok(subscriber) => {
                     self.watches.of.insert(watch.id, subscriber);
@@ -184,6 +194,11 @@ impl Service {
                     let content_type = names::SIMPLE_FILTER.to_owned();
                     parts.push(Body { content_type, content: filter.into() });
                 }
+                let draft = self.subscribe_head(watch, "presence", names::PIDF, *service);
+                with_draft_body(draft, parts)
+            }
+            Watching::UserAffiliations { user, by, service } => {
+                let parts = vec![info_body(&about(user.as_str(), by.as_str()), *service)];
                 let draft = self.subscribe_head(watch, "presence", names::PIDF, *service);
                 with_draft_body(draft, parts)
             }

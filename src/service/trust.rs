@@ -3,8 +3,11 @@
 
 use super::Service;
 use super::digest::Verdict;
+use super::read::identity;
 use crate::config::Addresses;
+use crate::documents::McInfo;
 use crate::env::Time;
+use crate::mc::remote_change::Originator;
 use crate::model::{BindingOrigin, Psi, User, UserId};
 use crate::procedure::{Caller, Functions, Refusal};
 use crate::sip::message::Request;
@@ -147,6 +150,35 @@ impl Service {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The user on whose behalf something is asked of the participating function: who sent it, or, from a participating
+    /// function elsewhere, who `mcptt-calling-user-id` names (TS 24.379 9.2.2.2.3 steps 2 and 3).
+    ///
+    /// # Errors
+    /// As [`Self::identify`]; 403 for a function of another kind, or one that does not speak for the user; 400 if no user
+    /// is named.
+    pub(super) fn originator(
+        &mut self,
+        now: Time,
+        flow: Flow,
+        request: &Request,
+        info: Option<&McInfo>,
+    ) -> Result<Originator, Unknown> {
+        let caller = match self.identify(now, flow, request)? {
+            Sender::User(user) => return Ok(Originator::Client(user.id.clone())),
+            Sender::Function(caller) => caller,
+        };
+        let refuse = |refusal| Err(Unknown::Refuse(refusal));
+        if !caller.participating {
+            return refuse(Refusal::NotPermitted { why: "only participating functions ask for users" });
+        }
+        let Some(user) = info.and_then(|info| info.calling_user.as_deref()) else {
+            return refuse(Refusal::malformed("mcptt-info: no mcptt-calling-user-id"));
+        };
+        let user = identity(user);
+        self.speaks_for(&caller, Some(&user)).map_err(Unknown::Refuse)?;
+        Ok(Originator::Function { user: UserId::new(user), caller })
     }
 
     /// The user a client claims to be: P-Preferred-Identity, else From.

@@ -6,17 +6,17 @@ use super::render::is_focus;
 use super::trust::{Unknown, malformed};
 use crate::documents::{Body, McInfo, multipart, names, pidf};
 use crate::env::Time;
+use crate::mc::remote_change::Originator;
 use crate::mc::{conference, dynamic, status};
 use crate::model::{
     CallRef, Change, ClientId, Fact, FactKey, GroupId, LegOwner, Service as McService, Side, Subscriber,
-    Subscription, SubscriptionRef, User, UserId, Watched,
+    Subscription, SubscriptionRef, UserId, Watched,
 };
 use crate::procedure::Refusal;
 use crate::sip::message::{OutBody, Request};
 use crate::sip::subscription::NotifierEvent;
 use crate::sip::transaction::{Flow, ServerId};
 use crate::sip::wire::Name;
-use std::sync::Arc;
 use std::time::Duration;
 
 impl Service {
@@ -36,12 +36,14 @@ impl Service {
         }
         let refuse = |refusal| Unknown::Refuse(refusal);
         let event = self.event(request).map_err(refuse)?;
-        let user = self.sending_user(now, flow, request)?;
         let bodies = self.bodies(request).map_err(refuse)?;
         match event.as_str() {
-            "presence" => self.watch_affiliations(now, id, flow, request, &user, bodies),
-            "conference" => self.watch_conference(now, id, flow, request, &user, bodies),
-            _ => Err(refuse(Refusal::BadEvent)),
+            "presence" => self.watch_affiliations(now, id, flow, request, bodies),
+            "conference" => self.watch_conference(now, id, flow, request, bodies),
+            _ => {
+                self.identify(now, flow, request)?;
+                Err(refuse(Refusal::BadEvent))
+            }
         }
     }
 
@@ -52,10 +54,10 @@ impl Service {
         id: ServerId,
         flow: Flow,
         request: &Request,
-        user: &Arc<User>,
         mut bodies: Bodies,
     ) -> Result<(), Unknown> {
         let refuse = |refusal| Unknown::Refuse(refusal);
+        let sender = self.originator(now, flow, request, bodies.info.as_ref().map(|(_, info)| info))?;
         self.addressed_participating(request).map_err(refuse)?;
         let service =
             self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
@@ -73,12 +75,17 @@ impl Service {
         // An identity names a user or a group.
         let watched = if view.model.group(Side::Mc, target.as_str()).is_some() {
             let user_filter = filter.as_deref().map(|id| UserId::new(identity(id)));
-            dynamic::subscribe(&view, &user.id, &target, user_filter, service)
+            // Of groups functions elsewhere ask the controlling function.
+            let Originator::Client(user) = &sender else { return Err(refuse(Refusal::UnknownUser)) };
+            dynamic::subscribe(&view, user, &target, user_filter, service)
         } else {
             let client = filter.as_deref().map(ClientId::from);
-            status::subscribe(&view, &user.id, &UserId::new(target.as_str()), client, service)
+            status::subscribe(&view, &sender, &UserId::new(target.as_str()), client, service)
         };
-        let subscriber = Subscriber::User(user.id.clone());
+        let subscriber = match sender {
+            Originator::Client(user) => Subscriber::User(user),
+            Originator::Function { caller, .. } => Subscriber::Function(caller.psi),
+        };
         self.accept_subscription(now, id, flow, request, subscriber, watched.map_err(refuse)?, None)
     }
 
@@ -89,9 +96,9 @@ impl Service {
         id: ServerId,
         flow: Flow,
         request: &Request,
-        user: &Arc<User>,
         bodies: Bodies,
     ) -> Result<(), Unknown> {
+        let user = self.sending_user(now, flow, request)?;
         let refuse = |refusal| Unknown::Refuse(refusal);
         let owner = self.session_addressed(request.uri()).map(|addressed| addressed.owner);
         let which = match owner {
@@ -156,8 +163,12 @@ impl Service {
             owed: true,
         };
         let ended = (expires == 0).then_some("timeout");
+        let elsewhere = self.user_elsewhere(&fact);
         self.put(Fact::Subscription(fact));
-        self.notify(now, id, None, ended);
+        match elsewhere {
+            Some(watching) => self.watch_elsewhere(now, id, watching, ended),
+            None => self.notify(now, id, None, ended),
+        }
         Ok(())
     }
 
@@ -240,10 +251,12 @@ impl Service {
         p_id: Option<&str>,
     ) -> (Vec<(Name, String)>, Option<OutBody>) {
         match &subscription.watched {
-            Watched::Affiliations { service, .. } => {
-                let Some(document) = status::document(&self.model, &subscription.watched, p_id, now) else {
-                    return (Vec::new(), None);
+            Watched::Affiliations { service, client, .. } => {
+                let document = match self.user_elsewhere(subscription) {
+                    Some(watching) => self.heard_elsewhere(&watching, client.as_ref(), p_id),
+                    None => status::document(&self.model, &subscription.watched, p_id, now),
                 };
+                let Some(document) = document else { return (Vec::new(), None) };
                 let body = OutBody {
                     content_type: names::PIDF.to_owned(),
                     content: document.encode(*service).into(),

@@ -182,6 +182,7 @@ fn samples() -> Vec<Fact> {
             requestor: user,
         },
         Notice::Result(OperationResult { operation: GmsOperation::Formation, document: None, ..result }),
+        Notice::Proposal(proposal_end(ProposalOutcome::Partial)),
     ];
     for (number, notice) in notices.into_iter().enumerate() {
         facts.push(Fact::Owed(Owed {
@@ -220,7 +221,55 @@ fn samples() -> Vec<Fact> {
             dialog: (number == 0).then(|| (dialog(), Time::from_millis(9))),
         }));
     }
+    facts.push(Fact::Request(FunctionRequest {
+        id: RequestRef(51),
+        from: FunctionKind::Participating,
+        to: "sip:participating@two.example".into(),
+        what: Asked::ProposalEnd { end: proposal_end(ProposalOutcome::Rejected), service: Service::McVideo },
+        begun: Time::from_millis(1),
+        until: None,
+    }));
+    facts.push(Fact::Watch(Watch {
+        id: WatchRef(62),
+        from: FunctionKind::Participating,
+        at: "sip:participating@two.example".into(),
+        what: Watching::UserAffiliations {
+            user: "sip:zoe@two.example".into(),
+            by: "sip:alice@one.example".into(),
+            service: Service::Mcptt,
+        },
+        dialog: None,
+    }));
+    for number in 0..3 {
+        let ProposalEnd { originator, target, call_id, changes, .. } =
+            proposal_end(ProposalOutcome::Accepted);
+        let client = (number == 1).then(|| "urn:uuid:2".into());
+        let accepted = ProposedChanges { de_affiliate: Vec::new(), ..changes.clone() };
+        facts.push(Fact::Proposal(Proposal {
+            id: ProposalRef(70 + number),
+            originator,
+            target,
+            service: Service::Mcptt,
+            call_id,
+            changes,
+            decided: (number > 0).then_some(Decision { client, accepted, published: number == 1 }),
+            until: Time::from_millis(7),
+        }));
+    }
     facts
+}
+
+fn proposal_end(outcome: ProposalOutcome) -> ProposalEnd {
+    ProposalEnd {
+        originator: "sip:alice@one.example".into(),
+        target: "sip:bob@one.example".into(),
+        call_id: "c".to_owned(),
+        outcome,
+        changes: ProposedChanges {
+            affiliate: vec!["sip:fire@one.example".into()],
+            de_affiliate: vec!["sip:rail@two.example".into()],
+        },
+    }
 }
 
 fn members() -> MemberList {

@@ -131,6 +131,7 @@ fn order(outcome: &Outcome<Over>) -> Vec<String> {
                     Notice::Regrouped { .. } => "regrouped",
                     Notice::TornDown { .. } => "torn down",
                     Notice::Result(_) => "result",
+                    Notice::Proposal(_) => "outcome of a proposal",
                 };
                 format!("{kind} to {}", owed.to)
             }

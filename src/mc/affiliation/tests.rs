@@ -24,6 +24,7 @@ fn ask(name: &str, client: &str, groups: &[&str]) -> PublishAsk {
     PublishAsk {
         reply: ReplyTo(1),
         sender: user_id(name),
+        by_agreement: false,
         service: Service::Mcptt,
         info: McInfo { request_uri: Some(user_id(name).to_string()), ..McInfo::default() },
         presence: Some(Presence {

@@ -191,7 +191,7 @@ impl Service {
 const COMPLETED_ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
 /// RFC 3261 16.7 point 6: a 6xx first, then the lowest class; within 4xx those that help the caller.
-fn rank(status: u16) -> (u16, u16) {
+pub(in crate::service) fn rank(status: u16) -> (u16, u16) {
     match status {
         600.. => (0, status),
         401 | 407 | 415 | 420 | 484 => (4, 0),

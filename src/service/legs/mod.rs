@@ -6,6 +6,8 @@ mod incoming;
 mod within;
 mod words;
 
+pub(super) use asking::rank;
+
 use crate::mc::calls::Incoming;
 use crate::model::{
     CallRef, ClientId, Leg, LegId, LegLink, LegOwner, ParticipationRef, Service as McService,

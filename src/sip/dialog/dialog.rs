@@ -193,7 +193,7 @@ fn with_tag(uri: &str, tag: &str) -> String {
 }
 
 /// `"Display" <uri>` of a From or To value: all before its parameters.
-fn without_params(text: &str) -> &str {
+pub(crate) fn without_params(text: &str) -> &str {
     let mut quoted = false;
     let mut escaped = false;
     for (at, octet) in text.bytes().enumerate() {

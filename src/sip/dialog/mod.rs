@@ -16,6 +16,7 @@ mod within;
 pub use agent::{Agent, AgentSettings, PATIENCE, RESTART_CSEQ_GAP};
 pub(crate) use called::bad_request;
 pub use dialog::Dialog;
+pub(crate) use dialog::without_params;
 pub(crate) use within::come_back;
 
 use crate::sip::message::{Request, Response};
