@@ -265,10 +265,13 @@ fn promised(name: &str, system: usize, request: &Message, answer: &Message, fact
                 .into_iter()
                 .filter_map(|tag| xml::attribute(tag, "group"))
                 .collect();
+            let of =
+                |element, name| xml::tags(&pidf, element).first().and_then(|tag| xml::attribute(tag, name));
+            let (entity, tuple) = (of("presence", "entity"), of("tuple", "id"));
             for fact in facts.values() {
                 if let Fact::Affiliation(client) = fact
-                    && client.user == user
-                    && client.client.as_str() == format!("urn:uuid:{name}")
+                    && Some(client.user.as_str()) == entity
+                    && Some(client.client.as_str()) == tuple
                 {
                     let kept = client.groups.iter().all(|entry| asked.contains(entry.group.as_str()));
                     assert!(kept, "{name}: 200 to PUBLISH of {asked:?}, on disk: {:?}", client.groups);

@@ -540,10 +540,14 @@ impl Phone {
         if rng.random_bool(0.1) {
             groups.clear();
         }
-        let entity = self.identity();
+        // A dispatcher decides for others, too.
+        let user = match self.may_form() && rng.random_bool(0.15) {
+            true => self.anybody(rng),
+            false => self.name.clone(),
+        };
+        let entity = identity(user.split('.').next().unwrap_or_default(), self.system);
         self.counter += 1;
-        let pidf =
-            bodies::pidf(&entity, &format!("urn:uuid:{}", self.name), &groups, &format!("p{}", self.counter));
+        let pidf = bodies::pidf(&entity, &format!("urn:uuid:{user}"), &groups, &format!("p{}", self.counter));
         let info = bodies::info(&bodies::uri("mcptt-request-uri", &entity));
         let message = self
             .request("PUBLISH", &self.function("mcptt"))
@@ -651,7 +655,12 @@ impl Phone {
             .add("Event", event)
             .add("Expires", if rng.random_bool(0.1) { "0" } else { "120" });
         if event == "presence" {
-            let info = bodies::info(&bodies::uri("mcptt-request-uri", &self.identity()));
+            let whom = match rng.random_range(0..6) {
+                0 => self.any_group(rng),
+                1 => identity(&self.anybody(rng), self.system),
+                _ => self.identity(),
+            };
+            let info = bodies::info(&bodies::uri("mcptt-request-uri", &whom));
             message = message.with_body(bodies::INFO, &info);
         }
         self.ask(now, message);
@@ -704,6 +713,15 @@ impl Phone {
 
     fn may_form(&self) -> bool {
         DISPATCHERS.contains(&self.user.as_str())
+    }
+
+    /// A user of its system.
+    fn anybody(&self, rng: &mut StdRng) -> String {
+        let users: Vec<&str> = setting::clients(self.system + 1)
+            .filter(|(client, system)| *system == self.system && !client.contains('.'))
+            .map(|(client, _)| client)
+            .collect();
+        pick(rng, &users).to_owned()
     }
 
     fn own_group(&self, rng: &mut StdRng) -> String {

@@ -67,6 +67,8 @@ fn configuration(rng: &mut StdRng, system: usize, systems: usize) -> Config {
     let (domain, host, media) = (DOMAINS[system], host(system), media(system));
     let regrouped = ["redirect", "follow", "reject"][rng.random_range(0..3)];
     let wait = rng.random_bool(0.2);
+    // Affiliations end by time, or not.
+    let interval = if rng.random_bool(0.25) { "affiliation_interval = 90\n" } else { "" };
     let answer = if rng.random_bool(0.5) { "automatic" } else { "manual" };
     // Between systems some requests go over a stream, or all go as datagrams.
     let (stream, datagrams) = match systems {
@@ -78,7 +80,7 @@ fn configuration(rng: &mut StdRng, system: usize, systems: usize) -> Config {
          listen = [\"udp:{host}:5060\"{stream}]\nregistrar = true\n[sip]\nudp_request_octets = {datagrams}\n\
          [functions]\nparticipating = \"sip:mcptt@{domain}\"\ncontrolling = \"sip:groups@{domain}\"\n\
          gms = \"sip:gms@{domain}\"\n[media]\naddress = \"{media}\"\nports = \"40000-40047\"\n\
-         [policy]\nregrouped_call = \"{regrouped}\"\nconstituents_wait_for_call = {wait}\n\
+         [policy]\nregrouped_call = \"{regrouped}\"\nconstituents_wait_for_call = {wait}\n{interval}\
          [session]\ninterval = 180\n"
     );
     for partner in (0..systems).filter(|partner| *partner != system) {
@@ -94,9 +96,14 @@ fn configuration(rng: &mut StdRng, system: usize, systems: usize) -> Config {
     }
     for user in CLIENTS[system].iter().filter(|client| !client.contains('.')) {
         let regroup = DISPATCHERS.contains(user);
+        let implicit = match *user {
+            "u3" => format!("implicit_affiliations = [\"{}\"]\n", identity("g1", 0)),
+            _ => String::new(),
+        };
         let _ = write!(
             text,
             "[[user]]\nid = \"sip:{user}@{domain}\"\nclient = \"urn:uuid:{user}\"\nallow_regroup = {regroup}\n\
+             allow_affiliate_others = {regroup}\nallow_request_affiliated_groups = {regroup}\n{implicit}\
              allow_prearranged_call = true\nallow_chat_call = true\nmax_affiliations_n2 = 3\nmax_calls_n6 = 2\n\
              answer_mode = \"{answer}\"\n"
         );
@@ -108,7 +115,8 @@ fn configuration(rng: &mut StdRng, system: usize, systems: usize) -> Config {
             text,
             "[[group]]\nid = \"sip:{group}@{domain}\"\nmembers = [{members}]\n{more}protect_media = false\n\
              protect_floor_control = false\n[group.rules]\ninitiate = \"members\"\njoin = \"members\"\n\
-             conference_state = \"members\"\nregroup = \"members\"\nemergency_call = \"members\"\n"
+             conference_state = \"members\"\nregroup = \"members\"\naffiliation_list = \"members\"\n\
+             emergency_call = \"members\"\n"
         );
     }
     let file = std::path::Path::new("simulation.toml");
