@@ -8,7 +8,9 @@ use bytes::{Bytes, BytesMut};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rollcall::config::Limits;
-use rollcall::sip::message::values::{Digest, Event, RAck, SessionExpires, SubscriptionState, Warning};
+use rollcall::sip::message::values::{
+    Digest, Event, RAck, RefusedUri, SessionExpires, SubscriptionState, Warning,
+};
 use rollcall::sip::message::{Headers, NameAddr, Reply, Request, Response, Uri, Via};
 use rollcall::sip::wire::stream::{Framed, Framer};
 use rollcall::sip::wire::{self, Message, Name, Rejected, Start};
@@ -87,7 +89,9 @@ fn seeds() -> Vec<Bytes> {
         Authorization: Digest username=\"a\", realm=\"r\", nonce=\"n\", uri=\"sip:r\", response=\"00\", nc=0000000a, qop=auth\n\
         P-Asserted-Identity: \"A\" <sip:anna@one.example>, <tel:+15550100>\n\
         P-Associated-URI: <sip:a@b, tel:+1>\nAccept: application/pidf+xml;q=0.5, */*\nSupported: timer, 100rel\n\
-        Content-Type: text/plain\nContent-Length: 2\n\nhi";
+        SIP-If-Match: e-1\nSIP-ETag: e-2\nIn-Reply-To: a@b, c@d\nMin-Expires: 60\nRetry-After: 5 (soon)\n\
+        P-Refused-URI-List: <sip:ems2@b.example>;members=<cid:list9@b.example>, sip:x@y;members=\"cid:1%20\"\n\
+        Content-ID: <list9@b.example>\nContent-Type: text/plain\nContent-Length: 2\n\nhi";
     seeds.push(Bytes::from(service.replace('\n', "\r\n")));
     seeds
 }
@@ -138,6 +142,13 @@ fn read_all(headers: &Headers) {
     }
     let _ = (headers.contacts(), headers.event(), headers.subscription_state(), headers.session_expires());
     let _ = (headers.rack(), headers.warnings(), headers.vias());
+    let _ = (headers.entity_tag(), headers.if_match(), headers.content_id(), headers.in_reply_to());
+    let _ = (headers.min_expires(), headers.retry_after());
+    for refused in headers.refused_uris().unwrap_or_default() {
+        let again = RefusedUri::parse_list(refused.to_string().as_bytes());
+        let again = again.unwrap_or_else(|error| panic!("{error}: {refused}"));
+        assert!(matches!(again.as_slice(), [again] if again.members == refused.members), "{refused}");
+    }
     assert!(headers.from().is_ok() && headers.to().is_ok());
     for (_, _, value) in headers.wire().lines() {
         let _ =
