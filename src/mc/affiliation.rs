@@ -16,8 +16,7 @@
 //! (TS 24.379 9.2.1.2), so it affiliates and de-affiliates at once. For a group of this system the serving and the owning
 //! server are one: the checks of TS 24.379 9.2.2.3.3 are made here instead of publishing to the owner.
 //!
-//! The state is keyed by user and client. The entity tag of RFC 3903 is made of the state it stands for, so it needs no
-//! memory of its own: whoever presents it shows that he knows this state.
+//! The state is keyed by user and client; the entity tag of RFC 3903 stands for it (`entity_tag`).
 
 pub(super) mod by_call;
 mod plan;
@@ -26,13 +25,12 @@ mod tests;
 
 pub(super) use plan::Plan;
 
-use super::groups;
-use crate::documents::McInfo;
+use super::{entity_tag, groups};
 use crate::documents::pidf::Presence;
+use crate::documents::{McInfo, names};
 use crate::env::Time;
 use crate::model::*;
 use crate::procedure::{Answer, Heard, Outcome, Over, Refusal, ReplyTo, RequestEnd, Send, View, uri};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -155,7 +153,12 @@ pub(super) fn implicit(
     let mut entries: Vec<_> =
         plan.of(client).iter().filter(|entry| entry.service == service).cloned().collect();
     let mut groups: Vec<_> = entries.iter().map(|entry| entry.group.clone()).collect();
-    groups.extend(user.profile.implicit_affiliations.iter().cloned());
+    // Groups of the profile that are for other services only.
+    let elsewhere = |group: &GroupId| {
+        let document = view.model.group(Side::Mc, group.as_str());
+        document.is_some_and(|document| !document.services.contains(&service))
+    };
+    groups.extend(user.profile.implicit_affiliations.iter().filter(|group| !elsewhere(group)).cloned());
     let expires = expiry(view.now, view.policy.affiliation_interval);
     for group in candidates(view, plan, client, service, groups, &mut dropped) {
         if !entries.iter().any(|entry| entry.group == group) {
@@ -235,7 +238,7 @@ fn wanted(model: &Model, served: &UserId, ask: &PublishAsk) -> Result<Read, Refu
         record.groups.iter().filter(|entry| entry.service == ask.service).cloned().collect()
     };
     let matches = |client: &ClientId, entries: &[GroupAffiliation], etag: &str| {
-        etag.split_once('-').is_some_and(|(state, _)| state == state_of(served, client, ask.service, entries))
+        entity_tag::stands_for(etag, &state_of(served, client, ask.service, entries))
     };
     let Some(document) = &ask.presence else {
         let etag =
@@ -278,7 +281,7 @@ fn wanted(model: &Model, served: &UserId, ask: &PublishAsk) -> Result<Read, Refu
 }
 
 /// Whether a client ID can be stored and written into a document.
-fn is_usable(client: &str) -> bool {
+pub(super) fn is_usable(client: &str) -> bool {
     !client.is_empty() && client.len() <= CLIENT_ID_OCTETS && !client.chars().any(char::is_control)
 }
 
@@ -379,26 +382,13 @@ fn entity_tag(
     entries: &[GroupAffiliation],
 ) -> String {
     let of_service: Vec<_> = entries.iter().filter(|entry| entry.service == service).cloned().collect();
-    format!("{}-{}", state_of(user, client, service, &of_service), view.ids.tag())
+    entity_tag::fresh(view.ids, &state_of(user, client, service, &of_service))
 }
 
-/// The part of an entity tag that stands for the state: 64 bits of its digest.
+/// What an entity tag stands for.
 fn state_of(user: &UserId, client: &ClientId, service: Service, entries: &[GroupAffiliation]) -> String {
-    let mut digest = Sha256::new();
-    let mut add = |text: &str| {
-        digest.update(text.len().to_be_bytes());
-        digest.update(text);
-    };
-    add(user.as_str());
-    add(client.as_str());
-    add(match service {
-        Service::Mcptt => "mcptt",
-        Service::McVideo => "mcvideo",
-        Service::McData => "mcdata",
-    });
-    for entry in entries {
-        add(entry.group.as_str());
-        add(&entry.expires.map_or(0, Time::as_millis).to_string());
-    }
-    digest.finalize().iter().take(8).map(|octet| format!("{octet:02x}")).collect()
+    let times: Vec<String> =
+        entries.iter().map(|entry| entry.expires.map_or(0, Time::as_millis).to_string()).collect();
+    let groups = entries.iter().zip(&times).flat_map(|(entry, time)| [entry.group.as_str(), time.as_str()]);
+    entity_tag::state([user.as_str(), client.as_str(), names::of(service).prefix].into_iter().chain(groups))
 }

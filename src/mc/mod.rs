@@ -7,6 +7,7 @@ pub mod conference;
 mod controlling;
 pub mod dynamic;
 pub mod elsewhere;
+mod entity_tag;
 pub mod groups;
 mod inviting;
 mod joining;
@@ -20,6 +21,7 @@ mod relaying;
 pub mod remote_change;
 mod restoring;
 mod session;
+pub mod settings;
 #[cfg(test)]
 mod simulation;
 pub mod status;

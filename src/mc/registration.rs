@@ -5,11 +5,12 @@
 //!  client or S-CSCF             MC service server
 //!    |-- REGISTER ----------------->| steps 5 to 7: bindings, all or none
 //!    |<------- 200 with bindings ---| step 8
-//!    |                              | first binding of a client: its configured groups (TS 24.379 9.2.2.2.15)
+//!    |                              | first binding of a client for a service: the configured groups (9.2.2.2.15)
 //!    |                              | last binding of a client gone: its affiliations (TS 24.379 7.3.5)
 //! ```
 
 use super::affiliation::{self, Plan};
+use super::settings;
 use crate::env::Time;
 use crate::model::*;
 use crate::procedure::{Answer, Outcome, Over, Refusal, ReplyTo, Send, View, uri};
@@ -44,8 +45,6 @@ pub struct RegisterAsk {
     pub route: Vec<String>,
     /// Who registers.
     pub origin: BindingOrigin,
-    /// Service for which the user is affiliated to the groups of the profile.
-    pub service: Service,
     /// Most contacts of one address of record (`Limits::contacts_per_identity`).
     pub contacts_limit: usize,
 }
@@ -61,6 +60,8 @@ pub struct ContactAsk {
     pub client: Option<ClientId>,
     /// Its parameters as received, for answers (`q` among them).
     pub parameters: String,
+    /// Services that its client registers for.
+    pub services: ServiceSet,
 }
 
 /// RFC 3261 10.3 steps 4 to 8. Steps 1 to 3 (domain, extensions, authentication) are behind the service layer.
@@ -88,7 +89,7 @@ pub fn register(view: &mut View<'_>, ask: RegisterAsk) -> Result<Outcome<Over>, 
     // Step 8. The service layer writes the bindings into it.
     let answer = Send::Answer { to: ask.reply, answer: Answer::plain(200) };
     let mut outcome = Outcome::end(Vec::new(), vec![answer]);
-    store(view, &ask.user, &ask.public_id, bindings, ask.service, &mut outcome);
+    store(view, &ask.user, &ask.public_id, bindings, &mut outcome);
     Ok(outcome)
 }
 
@@ -97,8 +98,7 @@ pub fn expire(view: &View<'_>, public_id: &PublicId) -> Outcome<Over> {
     let mut outcome = Outcome::default();
     if let Some(registration) = view.model.registration(public_id.as_str()) {
         let live = live_bindings(view, public_id);
-        // No binding is new, so the service does not matter.
-        store(view, &registration.user, public_id, live, Service::Mcptt, &mut outcome);
+        store(view, &registration.user, public_id, live, &mut outcome);
     }
     outcome
 }
@@ -139,16 +139,10 @@ fn own(view: &View<'_>, ask: &RegisterAsk, live: &[Binding]) -> Result<Vec<Bindi
         }
         let old = bindings.iter().position(same).map(|place| bindings.remove(place));
         if interval > 0 {
-            let known = old.and_then(|old| old.client);
+            let known = old.as_ref().and_then(|old| old.client.clone());
             let client = contact.client.clone().or(known);
-            bindings.push(binding(
-                view.now,
-                ask,
-                contact.contact.clone(),
-                client,
-                contact,
-                interval.min(longest),
-            ));
+            let (uri, interval) = (contact.contact.clone(), interval.min(longest));
+            bindings.push(binding(view.now, ask, uri, client, contact, interval, old.as_ref()));
         }
     }
     Ok(bindings)
@@ -159,8 +153,13 @@ fn own(view: &View<'_>, ask: &RegisterAsk, live: &[Binding]) -> Result<Vec<Bindi
 /// taken as it is. A user may have registered from several clients, and each of them makes the S-CSCF tell: there is a
 /// binding for each client, and one for all whose client is not known.
 fn third_party(view: &View<'_>, ask: &RegisterAsk, live: &[Binding]) -> Vec<Binding> {
-    let silent =
-        ContactAsk { contact: String::new(), expires: None, client: None, parameters: String::new() };
+    let silent = ContactAsk {
+        contact: String::new(),
+        expires: None,
+        client: None,
+        parameters: String::new(),
+        services: ServiceSet::default(),
+    };
     let contact = ask.contacts.first().unwrap_or(&silent);
     let interval = contact.expires.or(ask.expires).unwrap_or(view.policy.registration_maximum);
     let told = |binding: &&Binding| binding.origin == BindingOrigin::ThirdParty;
@@ -182,7 +181,8 @@ fn third_party(view: &View<'_>, ask: &RegisterAsk, live: &[Binding]) -> Vec<Bind
     if interval > 0 && (client.is_some() || bindings.is_empty()) {
         bindings.retain(|binding| binding.client != client);
         let uri = ask.public_id.to_string();
-        bindings.push(self::binding(view.now, ask, uri, client, contact, interval));
+        let old = live.iter().find(|binding| told(binding) && binding.client == client);
+        bindings.push(self::binding(view.now, ask, uri, client, contact, interval, old));
     } else if interval > 0 {
         // One of several, and nobody knows which: the user stays registered.
         for binding in &mut bindings {
@@ -206,7 +206,9 @@ fn binding(
     client: Option<ClientId>,
     contact: &ContactAsk,
     interval: u32,
+    old: Option<&Binding>,
 ) -> Binding {
+    let before = old.filter(|old| old.client == client).map(|old| old.services).unwrap_or_default();
     Binding {
         contact: uri,
         route: ask.route.clone(),
@@ -217,17 +219,17 @@ fn binding(
         expires: now.plus(Duration::from_secs(u64::from(interval))),
         source: ask.source,
         origin: ask.origin,
+        services: before.union(contact.services),
     }
 }
 
-/// Makes these the bindings of the address of record, and draws the consequences for affiliations: a client that came
-/// gets the groups of the profile, a client that is gone loses its groups.
+/// Makes these the bindings of the address of record, and draws the consequences for affiliations: a client that came for
+/// a service gets the groups of the profile for it, a client that is gone loses its groups.
 fn store(
     view: &View<'_>,
     user: &UserId,
     public_id: &PublicId,
     bindings: Vec<Binding>,
-    service: Service,
     outcome: &mut Outcome<Over>,
 ) {
     let stored = view.model.registration(public_id.as_str());
@@ -251,10 +253,14 @@ fn store(
     let mut plan = Plan::new(view.model, user);
     for client in before.gone(&after, view.model, user) {
         plan.keep(&client, |_| false);
+        settings::forget(view.model, user, &client, outcome);
     }
     let mut dropped = Vec::new();
-    for client in after.known.difference(&before.known) {
-        dropped.extend(affiliation::implicit(view, &mut plan, client, service));
+    for (client, service) in after.authorised.difference(&before.authorised) {
+        // Authorised by its settings already (TS 24.379 7.3.3).
+        if !view.model.settings(user, client, *service).is_some_and(|settings| settings.active) {
+            dropped.extend(affiliation::implicit(view, &mut plan, client, *service));
+        }
     }
     outcome.changes.push(if bindings.is_empty() {
         Change::Remove(FactKey::Registration(public_id.clone()))
@@ -268,9 +274,18 @@ fn store(
     }
 }
 
+/// Whether a client of a user is registered for a service.
+pub(super) fn is_authorised(view: &View<'_>, user: &UserId, client: &ClientId, service: Service) -> bool {
+    let registrations = view.model.registrations_of(user.as_str());
+    let live = registrations.flat_map(|one| &one.bindings).filter(|binding| binding.expires > view.now);
+    Clients::of(view.model, user, live).authorised.contains(&(client.clone(), service))
+}
+
 /// The clients behind some bindings.
 struct Clients {
     known: BTreeSet<ClientId>,
+    /// With the services that each of them registered for.
+    authorised: BTreeSet<(ClientId, Service)>,
     /// A binding that names no client, of a user without a default one.
     unknown: bool,
 }
@@ -278,12 +293,14 @@ struct Clients {
 impl Clients {
     fn of<'a>(model: &Model, user: &UserId, bindings: impl Iterator<Item = &'a Binding>) -> Self {
         let default = model.user(user.as_str()).and_then(|user| user.default_client.clone());
-        let mut clients = Self { known: BTreeSet::new(), unknown: false };
+        let mut clients = Self { known: BTreeSet::new(), authorised: BTreeSet::new(), unknown: false };
         for binding in bindings {
-            match binding.client.clone().or_else(|| default.clone()) {
-                Some(client) => drop(clients.known.insert(client)),
-                None => clients.unknown = true,
-            }
+            let Some(client) = binding.client.clone().or_else(|| default.clone()) else {
+                clients.unknown = true;
+                continue;
+            };
+            clients.authorised.extend(binding.services.iter().map(|service| (client.clone(), service)));
+            clients.known.insert(client);
         }
         clients
     }

@@ -11,8 +11,8 @@
 //!    |-- CANCEL ------------------>|-- CANCEL --------------->|
 //! ```
 
-use super::groups;
 use super::session::session_identity;
+use super::{groups, settings};
 use crate::model::*;
 use crate::procedure::*;
 
@@ -55,9 +55,11 @@ pub(super) fn incoming(
     let group = GroupId::new(named(&info.calling_group, "mcptt-calling-group-id")?);
     let profile = view.model.user(user.as_str()).map(|user| &user.profile).ok_or(Refusal::UnknownUser)?;
     // Only the clients that the user affiliated to the group; if we know of none, the controlling function knows better.
-    let clients = groups::affiliated_to(view.model, invitation.service, &user, &group).into_iter().collect();
+    let clients = groups::affiliated_to(view.model, invitation.service, &user, &group);
 
-    let manual = profile.answer_mode == AnswerMode::Manual;
+    // What the clients have published, else what the configuration says of the user.
+    let said = settings::answer_mode(view.model, &user, invitation.service, &clients);
+    let manual = said.unwrap_or(profile.answer_mode) == AnswerMode::Manual;
     let mode = if manual { "Manual" } else { "Auto" };
     let mut answer_modes = vec![(AnswerModeHeader::Answer, mode.to_owned())];
     answer_modes.extend(
@@ -69,7 +71,7 @@ pub(super) fn incoming(
     let invite = CallSend::Invite {
         leg: client_leg,
         owner: LegOwner::Participation(id),
-        to: Party::Client { user: user.clone(), clients },
+        to: Party::Client { user: user.clone(), clients: clients.into_iter().collect() },
         invitation: Box::new(Invitation {
             answer_modes,
             hops: invitation.hops - 1,

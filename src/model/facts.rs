@@ -46,6 +46,8 @@ pub enum Fact {
     Watch(Watch),
     /// A proposal to change affiliations whose outcome is to be told.
     Proposal(Proposal),
+    /// The settings of a client for a service.
+    Settings(ClientSettings),
 }
 
 /// Names a record.
@@ -79,6 +81,8 @@ pub enum FactKey {
     Watch(WatchRef),
     /// Of [`Fact::Proposal`].
     Proposal(ProposalRef),
+    /// Of [`Fact::Settings`].
+    Settings(UserId, ClientId, Service),
 }
 
 impl Fact {
@@ -101,6 +105,9 @@ impl Fact {
             Self::Request(request) => FactKey::Request(request.id),
             Self::Watch(watch) => FactKey::Watch(watch.id),
             Self::Proposal(proposal) => FactKey::Proposal(proposal.id),
+            Self::Settings(settings) => {
+                FactKey::Settings(settings.user.clone(), settings.client.clone(), settings.service)
+            }
         }
     }
 }
@@ -155,6 +162,9 @@ pub struct Binding {
     pub source: Source,
     /// How the binding came about.
     pub origin: BindingOrigin,
+    /// Services that the client was authorised for by registering: by its feature tags, or by what it said. A refresh may
+    /// add to them and takes none away.
+    pub services: ServiceSet,
 }
 
 /// Transport and address a message came from.
@@ -173,6 +183,25 @@ pub enum BindingOrigin {
     Own,
     /// A configured S-CSCF said so (third-party REGISTER).
     ThirdParty,
+}
+
+/// What a client has said about a service by PUBLISH of `poc-settings` (TS 24.379 7.3.3, 7.3.4), or that it has logged off
+/// from it (7.3.5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientSettings {
+    /// The user.
+    pub user: UserId,
+    /// The client.
+    pub client: ClientId,
+    /// The service.
+    pub service: Service,
+    /// Logged on. A client that has logged off while it is registered stays so until it logs on again: a refreshed
+    /// registration does not.
+    pub active: bool,
+    /// How the client commences calls; `None`: it has not said.
+    pub answer_mode: Option<AnswerMode>,
+    /// When the settings end, and the client with them is logged off; `None`: not by time.
+    pub expires: Option<Time>,
 }
 
 /// All affiliations of one client of one user. The record goes with the last group.

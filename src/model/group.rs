@@ -178,6 +178,59 @@ impl Service {
     pub const ALL: [Self; 3] = [Self::Mcptt, Self::McVideo, Self::McData];
 }
 
+/// Some of the services.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceSet(u8);
+
+impl ServiceSet {
+    /// Whether a service is in it.
+    pub fn contains(self, service: Service) -> bool {
+        self.0 & Self::bit(service) != 0
+    }
+
+    /// The services of either.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// The services, in the order of [`Service::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Service> {
+        Service::ALL.into_iter().filter(move |service| self.contains(*service))
+    }
+
+    fn bit(service: Service) -> u8 {
+        match service {
+            Service::Mcptt => 1,
+            Service::McVideo => 2,
+            Service::McData => 4,
+        }
+    }
+}
+
+impl From<Service> for ServiceSet {
+    fn from(service: Service) -> Self {
+        Self::from_iter([service])
+    }
+}
+
+impl FromIterator<Service> for ServiceSet {
+    fn from_iter<I: IntoIterator<Item = Service>>(services: I) -> Self {
+        Self(services.into_iter().fold(0, |bits, service| bits | Self::bit(service)))
+    }
+}
+
+impl std::fmt::Debug for ServiceSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
 /// One value for each service. Affiliations and calls of one service do not concern the others (TS 23.280 5.2.5).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PerService<T> {

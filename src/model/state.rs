@@ -13,6 +13,8 @@ pub struct Model {
     mc: Groups,
     registrations: HashMap<PublicId, Registration>,
     registered: HashMap<UserId, BTreeSet<PublicId>>,
+    /// By user: few.
+    settings: HashMap<UserId, Vec<ClientSettings>>,
     /// By user; the clients of a user, few, in order.
     affiliations: HashMap<UserId, Vec<ClientAffiliations>>,
     /// Records with an entry that is on its way in or out.
@@ -44,6 +46,10 @@ fn of_client<'a>(
     client: &str,
 ) -> Option<&'a ClientAffiliations> {
     affiliations.get(user)?.iter().find(|known| known.client.as_str() == client)
+}
+
+fn is_of(settings: &ClientSettings, client: &ClientId, service: Service) -> bool {
+    settings.client == *client && settings.service == service
 }
 
 /// What a side knows of groups.
@@ -192,6 +198,11 @@ impl Model {
                 }
                 self.proposals.insert(proposal.id, proposal);
             }
+            Fact::Settings(settings) => {
+                let of_user = self.settings.entry(settings.user.clone()).or_default();
+                of_user.retain(|known| !is_of(known, &settings.client, settings.service));
+                of_user.push(settings);
+            }
         }
     }
 
@@ -249,6 +260,14 @@ impl Model {
             }
             FactKey::Proposal(id) => {
                 self.proposals.remove(id);
+            }
+            FactKey::Settings(user, client, service) => {
+                if let Some(of_user) = self.settings.get_mut(user) {
+                    of_user.retain(|known| !is_of(known, client, *service));
+                    if of_user.is_empty() {
+                        self.settings.remove(user);
+                    }
+                }
             }
         }
     }
@@ -398,6 +417,16 @@ impl Model {
     /// All registrations of a user, in order of the public identity.
     pub fn registrations_of(&self, user: &str) -> impl Iterator<Item = &Registration> {
         self.registered.get(user).into_iter().flatten().filter_map(|public| self.registrations.get(public))
+    }
+
+    /// What a client has said about a service.
+    pub fn settings(&self, user: &UserId, client: &ClientId, service: Service) -> Option<&ClientSettings> {
+        self.settings_of(user).find(|known| is_of(known, client, service))
+    }
+
+    /// What the clients of a user have said about services, in no particular order.
+    pub fn settings_of(&self, user: &UserId) -> impl Iterator<Item = &ClientSettings> {
+        self.settings.get(user).into_iter().flatten()
     }
 
     /// Affiliations of one client.

@@ -1,6 +1,7 @@
 //! What is provisioned about a user (the MCPTT user profile of TS 24.484, as far as this server decides by it).
 
 use super::{ClientId, GroupId, PublicId, UserId};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A user of this MC system.
@@ -45,7 +46,7 @@ pub struct UserProfile {
 }
 
 /// Commencement mode of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AnswerMode {
     /// The client answers by itself.
     Automatic,

@@ -6,8 +6,8 @@ use crate::env::Time;
 use crate::env::wheel::{TimerId, Wheel};
 use crate::mc;
 use crate::model::{
-    Change, ClientId, Fact, FactKey, OwedRef, ProposalRef, PublicId, RequestRef, SubscriptionRef, UserId,
-    WatchRef,
+    Change, ClientId, Fact, FactKey, OwedRef, ProposalRef, PublicId, RequestRef, Service as McService,
+    SubscriptionRef, UserId, WatchRef,
 };
 use crate::procedure::Wake;
 use std::collections::HashMap;
@@ -21,6 +21,8 @@ pub(super) enum Alarm {
     Registration(PublicId),
     /// An affiliation runs out.
     Affiliation(UserId, ClientId),
+    /// The settings of a client for a service run out.
+    Settings(UserId, ClientId, McService),
     /// A request that is owed is given up.
     OwedGivenUp(OwedRef),
     /// A request that is owed is tried again.
@@ -113,6 +115,10 @@ impl Service {
                 client.groups.iter().filter_map(|entry| entry.expires).min(),
                 Alarm::Affiliation(client.user.clone(), client.client.clone()),
             ),
+            Fact::Settings(settings) => (
+                settings.expires,
+                Alarm::Settings(settings.user.clone(), settings.client.clone(), settings.service),
+            ),
             Fact::Owed(owed) => (Some(owed.until), Alarm::OwedGivenUp(owed.id)),
             Fact::Proposal(proposal) => (Some(proposal.until), Alarm::Proposal(proposal.id)),
             Fact::Operation(operation) => (
@@ -133,6 +139,9 @@ impl Service {
             FactKey::Registration(public_id) => self.alarms.cancel(&Alarm::Registration(public_id.clone())),
             FactKey::Affiliation(user, client) => {
                 self.alarms.cancel(&Alarm::Affiliation(user.clone(), client.clone()));
+            }
+            FactKey::Settings(user, client, service) => {
+                self.alarms.cancel(&Alarm::Settings(user.clone(), client.clone(), *service));
             }
             FactKey::Owed(id) => {
                 self.alarms.cancel(&Alarm::OwedGivenUp(*id));
@@ -166,6 +175,10 @@ impl Service {
                 }
                 Alarm::Affiliation(user, client) => {
                     let outcome = mc::affiliation::expire(&view!(self, now), &user, &client);
+                    self.carry_out(now, outcome);
+                }
+                Alarm::Settings(user, client, service) => {
+                    let outcome = mc::settings::expire(&view!(self, now), &user, &client, service);
                     self.carry_out(now, outcome);
                 }
                 Alarm::OwedGivenUp(owed) => self.give_up_owed(now, owed),

@@ -1,14 +1,16 @@
-//! PUBLISH: affiliation.
+//! PUBLISH: affiliation, and service settings.
 
 use super::read::{canonical, canonical_presence, unusable};
 use super::trust::{Unknown, malformed};
 use super::{ReplyKind, Service};
+use crate::documents::poc_settings::PocSettings;
 use crate::documents::{Body, names, pidf};
 use crate::env::Time;
 use crate::mc;
 use crate::mc::affiliation::PublishAsk;
 use crate::mc::proposal_end::Brought;
 use crate::mc::remote_change::{ForwardAsk, Originator};
+use crate::mc::settings::SettingsAsk;
 use crate::model::{ClientId, GroupId, Service as McService, UserId};
 use crate::procedure::{Place, Refusal};
 use crate::sip::message::Request;
@@ -27,6 +29,9 @@ impl Service {
         let refuse = |refusal| Unknown::Refuse(refusal);
         self.addressed_participating(request).map_err(refuse)?;
         let event = self.event(request).map_err(refuse)?;
+        if event == "poc-settings" {
+            return self.publish_settings(now, id, flow, request);
+        }
         if event != "presence" {
             return Err(refuse(Refusal::BadEvent));
         }
@@ -99,5 +104,35 @@ impl Service {
         let wanted = groups.filter_map(|one| one.group.as_deref().map(GroupId::from)).collect();
         let client = ClientId::new(tuple.id.trim());
         mc::proposal_end::brought(&view!(self, now), target, service, &client, &wanted)
+    }
+
+    /// PUBLISH of `poc-settings`: service authorisation, settings and log-off (TS 24.379 7.3.3 to 7.3.5).
+    fn publish_settings(
+        &mut self,
+        now: Time,
+        id: ServerId,
+        flow: Flow,
+        request: &Request,
+    ) -> Result<(), Unknown> {
+        let refuse = |refusal| Unknown::Refuse(refusal);
+        let user = self.sending_user(now, flow, request)?;
+        let mut bodies = self.bodies(request).map_err(refuse)?;
+        let service =
+            self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
+        let entities = match bodies.find(names::POC_SETTINGS) {
+            Some(part) => Some(
+                PocSettings::decode(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))?,
+            ),
+            None => None,
+        };
+        let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
+        let info = bodies.info.take().map(|(_, info)| canonical(info)).unwrap_or_default();
+        let etag = request.text(Name::SipIfMatch);
+        let client = self.client_named(now, &user, None, flow);
+        self.decide(now, id, request, ReplyKind::Plain, |layer, reply| {
+            let sender = user.id.clone();
+            let ask = SettingsAsk { reply, sender, client, service, info, entities, expires, etag };
+            mc::settings::publish(&mut view!(layer, now), ask)
+        })
     }
 }

@@ -2,11 +2,11 @@
 
 use super::trust::{Unknown, malformed};
 use super::{ReplyKind, Service};
-use crate::documents::McInfo;
+use crate::documents::{McInfo, names};
 use crate::env::Time;
 use crate::mc;
 use crate::mc::registration::{ContactAsk, RegisterAsk};
-use crate::model::{Binding, BindingOrigin, ClientId, PublicId, Service as McService, UserId};
+use crate::model::{Binding, BindingOrigin, ClientId, PublicId, Service as McService, ServiceSet, UserId};
 use crate::procedure::Refusal;
 use crate::sip::message::{Method, NameAddr, Request, Uri};
 use crate::sip::transaction::{Flow, ServerId};
@@ -41,7 +41,7 @@ impl Service {
         }
         self.authenticate(now, flow, request, &user)?;
         let bodies = self.bodies(request).map_err(refuse)?;
-        let mc_service = self.service_of(request, &bodies).map_err(refuse)?.unwrap_or(McService::Mcptt);
+        let named = self.service_of(request, &bodies).map_err(refuse)?;
         let body_client =
             bodies.info.and_then(|(_, info)| info.client_id).map(|client| ClientId::new(client.as_str()));
         let contacts = request.contacts().map_err(|e| refuse(malformed(e)))?;
@@ -58,6 +58,7 @@ impl Service {
                     expires: contact.param("expires").and_then(|text| text.parse().ok()),
                     client: body_client.clone().or(instance).or_else(|| user.default_client.clone()),
                     parameters: contact_parameters(&contact.params),
+                    services: services_of(Some(contact), named),
                 }
             })
             .collect();
@@ -83,7 +84,6 @@ impl Service {
                 source: flow.source(),
                 route: path.into_iter().map(|route| route.text).collect(),
                 origin: BindingOrigin::Own,
-                service: mc_service,
                 contacts_limit: service.setup.limits.contacts_per_identity,
             };
             mc::registration::register(&mut view!(service, now), ask)
@@ -121,6 +121,7 @@ impl Service {
             expires: inner.ends.then_some(0),
             client: inner.client,
             parameters: String::new(),
+            services: inner.services,
         };
         // Requests to the user go through the configured core, or back to the S-CSCF that told us.
         let contacts = request.contacts().map_err(|e| refuse(malformed(e)))?;
@@ -139,7 +140,6 @@ impl Service {
                 source: flow.source(),
                 route,
                 origin: BindingOrigin::ThirdParty,
-                service: McService::Mcptt,
                 contacts_limit: service.setup.limits.contacts_per_identity,
             };
             mc::registration::register(&mut view!(service, now), ask)
@@ -151,8 +151,9 @@ impl Service {
     /// What the client's own REGISTER says, which the S-CSCF may have enclosed (`message/sip`; a response may stand there
     /// too), or an info document beside it. What cannot be read is left out: the registration stands.
     fn inner_register(&self, request: &Request) -> InnerRegister {
-        let mut told = InnerRegister::default();
+        let mut told = InnerRegister { services: services_of(None, None), ..InnerRegister::default() };
         let Ok(bodies) = self.bodies(request) else { return told };
+        let mut named = bodies.info.as_ref().map(|(service, _)| *service);
         let client =
             |info: Option<McInfo>| info.and_then(|info| info.client_id).as_deref().map(ClientId::from);
         let inner = bodies
@@ -170,8 +171,12 @@ impl Service {
             told.ends = !contacts.is_empty() && contacts.iter().all(ends);
             told.ends_all = told.ends && contacts.iter().any(|contact| contact.text.trim() == "*");
             told.call_id = Some(inner.call_id().to_owned());
-            told.client =
-                self.bodies(&inner).ok().and_then(|bodies| client(bodies.info.map(|(_, info)| info)));
+            let info = self.bodies(&inner).ok().and_then(|bodies| bodies.info);
+            named = named.or(info.as_ref().map(|(service, _)| *service));
+            told.client = client(info.map(|(_, info)| info));
+            told.services = services_of(contacts.first(), named);
+        } else {
+            told.services = services_of(None, named);
         }
         told.client = client(bodies.info.map(|(_, info)| info)).or(told.client);
         told
@@ -210,6 +215,32 @@ struct InnerRegister {
     ends: bool,
     /// And all its user's other clients with it: `Contact: *`.
     ends_all: bool,
+    /// The services that the client registers for.
+    services: ServiceSet,
+}
+
+/// The services that a client registers for: by the feature tags of its Contact (TS 24.379 7.2.1), and the one that the
+/// request names in a body or header. Where nothing tells: MCPTT.
+fn services_of(contact: Option<&NameAddr>, named: Option<McService>) -> ServiceSet {
+    let tagged = |service: &McService| {
+        let names = names::of(*service);
+        contact.is_some_and(|contact| {
+            contact.params.iter().any(|(name, value)| {
+                let tag = name.strip_prefix('+').unwrap_or_default();
+                // `g.3gpp.mcdata.sds` and its siblings are MCData.
+                tag.strip_prefix(names.feature_tag)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                    || tag == "g.3gpp.icsi-ref"
+                        && value
+                            .as_deref()
+                            .unwrap_or_default()
+                            .split(',')
+                            .any(|icsi| icsi == names.icsi_escaped)
+            })
+        })
+    };
+    let services: ServiceSet = McService::ALL.into_iter().filter(tagged).chain(named).collect();
+    if services.is_empty() { McService::Mcptt.into() } else { services }
 }
 
 /// Contact parameters for the answer, without those that the registrar sets itself.

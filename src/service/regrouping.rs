@@ -180,6 +180,7 @@ impl Walk {
                 expires: None,
                 client: Some(ClientId::from(client)),
                 parameters: String::new(),
+                services: Service::Mcptt.into(),
             }],
             remove_all: false,
             expires: Some(if self.rng.random_bool(0.4) { 0 } else { 3600 }),
@@ -188,7 +189,6 @@ impl Walk {
             source: Source { transport: Transport::Udp, address: "192.0.2.1:5060".parse().unwrap() },
             route: Vec::new(),
             origin: BindingOrigin::Own,
-            service: Service::Mcptt,
             contacts_limit: 4,
         };
         let outcome = register(&mut self.world.view(), ask);

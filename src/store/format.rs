@@ -49,6 +49,7 @@ fn samples() -> Vec<Fact> {
                     expires: Time::from_millis(1_700_000_000_000),
                     source: source(Transport::Udp, "192.0.2.7:5060"),
                     origin: BindingOrigin::Own,
+                    services: Service::ALL.into_iter().collect(),
                 },
                 Binding {
                     contact: String::new(),
@@ -60,6 +61,7 @@ fn samples() -> Vec<Fact> {
                     expires: Time::from_millis(0),
                     source: source(Transport::Tcp, "[2001:db8::7]:5061"),
                     origin: BindingOrigin::ThirdParty,
+                    services: ServiceSet::default(),
                 },
             ],
         }),
@@ -79,6 +81,22 @@ fn samples() -> Vec<Fact> {
                 by_call: status == AffiliationStatus::Affiliating,
             })
             .to_vec(),
+        }),
+        Fact::Settings(ClientSettings {
+            user: "sip:alice@one.example".into(),
+            client: "urn:uuid:1".into(),
+            service: Service::McVideo,
+            active: true,
+            answer_mode: Some(AnswerMode::Manual),
+            expires: Some(Time::from_millis(7)),
+        }),
+        Fact::Settings(ClientSettings {
+            user: "sip:alice@one.example".into(),
+            client: "urn:uuid:1".into(),
+            service: Service::Mcptt,
+            active: false,
+            answer_mode: None,
+            expires: None,
         }),
         Fact::Participant(Participant {
             call: CallRef(u64::MAX),

@@ -27,6 +27,7 @@ fn contact(uri: &str, client: &str) -> ContactAsk {
         expires: None,
         client: (!client.is_empty()).then(|| ClientId::from(client)),
         parameters: ";+g.3gpp.mcptt".to_owned(),
+        services: Service::Mcptt.into(),
     }
 }
 
@@ -43,7 +44,6 @@ fn ask(name: &str, contacts: &[ContactAsk], cseq: u32) -> RegisterAsk {
         source: source(),
         route: vec!["<sip:edge.one.example;lr>".to_owned()],
         origin: BindingOrigin::Own,
-        service: Service::Mcptt,
         contacts_limit: 3,
     }
 }
@@ -100,6 +100,7 @@ fn a_binding_is_stored_as_it_came() {
         expires: world.now.plus(Duration::from_secs(3600)),
         source: source(),
         origin: BindingOrigin::Own,
+        services: Service::Mcptt.into(),
     };
     assert_eq!(
         registration,
@@ -504,4 +505,75 @@ fn where_no_client_is_known_the_last_binding_takes_all_affiliations_along() {
     assert_eq!((groups_of(&world, "alice", "a").len(), groups_of(&world, "alice", "b").len()), (1, 1));
     done(&mut world, RegisterAsk { expires: Some(0), ..ask("alice", &[contact(THERE, "")], 3) });
     assert!(groups_of(&world, "alice", "a").is_empty() && groups_of(&world, "alice", "b").is_empty());
+}
+
+// TS 23.280 5.2.5: each service has its own.
+#[test]
+fn each_service_of_a_client_gets_its_own_groups_of_the_profile_when_the_client_comes_for_it() {
+    let alice = user_with("alice", |profile| {
+        profile.implicit_affiliations = ["fire", "sea", "rail"].map(group_id).to_vec();
+    });
+    let of = |name: &str, services: &[Service]| GroupDocument {
+        services: services.to_vec(),
+        ..group(name, &["alice"])
+    };
+    let groups = [
+        of("fire", &[Service::Mcptt, Service::McVideo]),
+        of("sea", &[Service::McVideo]),
+        of("rail", &[Service::McData]),
+    ];
+    let mut world = World::new([alice], groups);
+    let told = |services: &[Service]| ContactAsk {
+        services: services.iter().copied().collect(),
+        ..contact(HERE, "a")
+    };
+    let entries = |world: &World| -> Vec<(Service, GroupId)> {
+        let record = world.model.affiliations(user_id("alice").as_str(), "a").unwrap();
+        record.groups.iter().map(|entry| (entry.service, entry.group.clone())).collect()
+    };
+    let (fire, sea, rail) = (group_id("fire"), group_id("sea"), group_id("rail"));
+    let first = done(&mut world, ask("alice", &[told(&[Service::Mcptt, Service::McVideo])], 1));
+    assert_eq!(first.log, None, "a group of another service only is no group left out");
+    let expected =
+        [(Service::Mcptt, fire.clone()), (Service::McVideo, fire.clone()), (Service::McVideo, sea.clone())];
+    assert_eq!(entries(&world), expected);
+    // A refresh that adds a service authorises for that one only, and one that says less takes nothing away.
+    world.model.apply(&Change::Put(Fact::Affiliation(ClientAffiliations {
+        user: user_id("alice"),
+        client: ClientId::from("a"),
+        groups: vec![GroupAffiliation {
+            group: sea.clone(),
+            status: AffiliationStatus::Affiliated,
+            expires: None,
+            service: Service::McVideo,
+            by_call: false,
+        }],
+    })));
+    done(&mut world, ask("alice", &[told(&[Service::Mcptt, Service::McData])], 2));
+    assert_eq!(entries(&world), [(Service::McVideo, sea.clone()), (Service::McData, rail.clone())]);
+    done(&mut world, ask("alice", &[told(&[Service::McVideo])], 3));
+    assert_eq!(entries(&world), [(Service::McVideo, sea), (Service::McData, rail)]);
+    // Everything goes with the last binding.
+    done(&mut world, RegisterAsk { expires: Some(0), ..ask("alice", &[told(&[])], 4) });
+    assert!(world.model.affiliations(user_id("alice").as_str(), "a").is_none());
+}
+
+#[test]
+fn a_third_party_registration_tells_the_services_of_its_client_once() {
+    let mut world = world();
+    let video = |mut ask: RegisterAsk| {
+        ask.contacts[0].services = Service::McVideo.into();
+        ask
+    };
+    done(&mut world, third_party("alice", "a", 3600, "x1"));
+    assert_eq!(groups_of(&world, "alice", "a").len(), 2);
+    world.affiliate("alice", "a", &["rail"]);
+    done(&mut world, third_party("alice", "a", 3600, "x2"));
+    assert_eq!(groups_of(&world, "alice", "a"), [group_id("rail")], "a refresh brings nothing back");
+    done(&mut world, video(third_party("alice", "a", 3600, "x3")));
+    let registration = world.model.registration(public_id("alice").as_str()).unwrap();
+    let services = [Service::Mcptt, Service::McVideo].into_iter().collect();
+    assert_eq!(registration.bindings[0].services, services);
+    done(&mut world, third_party("alice", "a", 0, "x4"));
+    assert!(groups_of(&world, "alice", "a").is_empty());
 }

@@ -58,6 +58,7 @@ fn behind_a_proxy_a_user_with_a_password_proves_it_each_time() {
             expires: world.now.plus(Duration::from_secs(600)),
             source: flow(8).source(),
             origin: BindingOrigin::Own,
+            services: crate::model::Service::Mcptt.into(),
         }],
     };
     world.service.put(Fact::Registration(model));
