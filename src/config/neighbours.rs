@@ -152,6 +152,8 @@ pub struct Partner {
     pub shares_members: bool,
     /// Its answer to calls on constituents of temporary groups, where it differs from the policy.
     pub regrouped_call: Option<RegroupedCall>,
+    /// A teardown is confirmed by the 200 to its notification.
+    pub compact_7b: bool,
     /// Requests to its functions go through this proxy.
     pub proxy: Option<String>,
 }
@@ -204,6 +206,10 @@ impl Partner {
                 .key("regrouped_call", "As in `[policy]`, for calls from this system.")
                 .one_of(&REGROUPED_CALL)
                 .optional("as in `[policy]`");
+            let compact_7b = partner
+                .key("compact_7b", "The 200 to the notification of a teardown is its confirmation already, in both directions (TS 23.280 10.2.4.3 step 7b); otherwise a MESSAGE of its own follows.")
+                .boolean()
+                .or(false);
             let proxy = partner
                 .key("proxy", "Next hop of requests to its functions, such as its gateway server or a proxy between the two systems (TS 23.280 10.2.7.2 NOTE 1); its host may need a `[[route]]`.")
                 .text("SIP URI", |text| super::server::core(text).map(|core| core.uri))
@@ -224,7 +230,16 @@ impl Partner {
                 );
             }
             let may = without_lines(may);
-            partners.push(Self { domain, addresses, functions, may, shares_members, regrouped_call, proxy });
+            partners.push(Self {
+                domain,
+                addresses,
+                functions,
+                may,
+                shares_members,
+                regrouped_call,
+                compact_7b,
+                proxy,
+            });
         }
         partners
     }

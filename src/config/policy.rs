@@ -32,6 +32,10 @@ pub struct Policy {
     pub owed_for: Duration,
     /// How long a finished GMS operation is remembered for its repetition.
     pub operations_for: Duration,
+    /// How long a GMS of another system has to answer.
+    pub gms_timeout: Duration,
+    /// How long groups stay reserved for a temporary group of another system.
+    pub reserved_for: Duration,
     /// Most constituents of one temporary group.
     pub constituents_limit: usize,
     /// Interval granted for affiliations, seconds.
@@ -122,6 +126,14 @@ impl Policy {
             )
             .duration(SECOND..=7 * DAY)
             .or(HOUR);
+        let gms_timeout = policy
+            .key("gms_timeout", "How long the group management server of another system has to answer (T-gms-http). A formation gives each step three times as long and five times altogether; the confirmation of a teardown waits once for the partners.")
+            .duration(100 * MILLISECOND..=30 * SECOND)
+            .or(6 * SECOND);
+        let reserved_for = policy
+            .key("reserved_for", "How long groups stay reserved for a temporary group that another system is forming (T-regroup-reserve).")
+            .duration(SECOND..=600 * SECOND)
+            .or(30 * SECOND);
         let constituents_limit = policy
             .key("constituents_limit", "Most constituents of one temporary group.")
             .integer(2..=256)
@@ -177,6 +189,8 @@ impl Policy {
             tng1_default,
             owed_for,
             operations_for,
+            gms_timeout,
+            reserved_for,
             constituents_limit,
             affiliation_interval,
             registration_minimum,

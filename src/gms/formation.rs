@@ -1,4 +1,5 @@
-//! Temporary group formation (group regroup) within an MC system: TS 23.280 10.2.4.1.
+//! Temporary group formation (group regroup) within an MC system: TS 23.280 10.2.4.1. With constituents of other systems
+//! the same request goes on in [`super::formation_across`].
 //!
 //! ```text
 //!  group management client         GMS             MC service server     affiliated members
@@ -15,10 +16,10 @@
 //! nothing waits for it.
 
 use super::repeat::{self, Asked};
-use super::{Ask, DISPLAY_NAME_OCTETS, affiliated_members, named, owe, read_group};
+use super::{Ask, DISPLAY_NAME_OCTETS, affiliated_members, formation_across, named, owe, read_group};
 use crate::documents::gmop::{GroupProposal, OperationKind};
 use crate::model::*;
-use crate::procedure::{GroupChange, Outcome, Over, Policy, Refusal, Send, View};
+use crate::procedure::{GroupChange, Outcome, Over, Place, Policy, Refusal, Send, View};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -31,61 +32,92 @@ pub fn request(view: &mut View<'_>, ask: Ask) -> Result<Outcome<Over>, Refusal> 
     if ask.operation.kind != OperationKind::GroupRegroupCreation {
         return Err(Refusal::UnknownOperation);
     }
-    let transaction_id = match repeat::look(view, &ask)? {
+    let asker = match repeat::look(view, &ask)? {
         Asked::Again(outcome) => return Ok(outcome),
-        Asked::First(transaction_id) => transaction_id,
+        Asked::First(asker) => asker,
     };
 
     // Step 2.
     let wanted = check(view, &ask)?;
+    let id = wanted.proposed.clone().unwrap_or_else(|| choose_identity(view));
+    let document = temporary_group(view.policy, id, &wanted, &ask);
+    let own: Vec<GroupId> = wanted.own.iter().map(|group| group.id.clone()).collect();
+    if !wanted.foreign.is_empty() {
+        let foreign = wanted.foreign;
+        return formation_across::begin(view, asker, repeat::accepted(&ask), document, own, foreign);
+    }
 
     // Step 3. The document and the marks appear together or not at all.
-    let id = wanted.proposed.clone().unwrap_or_else(|| choose_identity(view));
-    let document = temporary_group(view.policy, id, &wanted, &ask.sender);
+    let mut outcome = Outcome::end(store(&document, &own), vec![repeat::receipt(&ask)])
+        .logged(format!("{} formed temporary group {} of {own:?}", ask.sender, document.id));
+
+    // Steps 4 to 6.
+    tell(view, &asker, document, &own, &mut outcome);
+    Ok(outcome)
+}
+
+/// Step 3: the document of the temporary group, and the marks of its constituents here.
+pub(super) fn store(document: &GroupDocument, own: &[GroupId]) -> Vec<Change> {
+    let document_itself = Change::Put(Fact::TemporaryGroup(Side::Gms, document.clone()));
+    let marks = marks(document, own);
+    let marks = marks.into_iter().map(|(group, mark)| Change::Put(Fact::Regrouped(Side::Gms, group, mark)));
+    std::iter::once(document_itself).chain(marks).collect()
+}
+
+/// The marks by which these constituents are known to be part of a temporary group.
+pub(super) fn marks(document: &GroupDocument, own: &[GroupId]) -> Vec<(GroupId, Regrouped)> {
+    let Some(temporary) = &document.temporary else { return Vec::new() };
     let mark = Regrouped {
         temporary: document.id.clone(),
-        requestor: ask.sender.clone(),
-        constituents: wanted.constituents.clone(),
+        requestor: temporary.requestor.clone(),
+        constituents: temporary.constituents.clone(),
         priority: document.priority,
         protect_media: document.protect_media,
         protect_floor_control: document.protect_floor_control,
     };
-    let own: Vec<GroupId> = wanted.own.iter().map(|group| group.id.clone()).collect();
-    let marks: Vec<_> = own.iter().map(|group| (group.clone(), mark.clone())).collect();
-    let mut outcome = Outcome::end(Vec::new(), vec![repeat::receipt(&ask)])
-        .logged(format!("{} formed temporary group {} of {own:?}", ask.sender, document.id));
-    outcome.changes.push(Change::Put(Fact::TemporaryGroup(Side::Gms, document.clone())));
-    outcome.changes.extend(
-        marks
-            .iter()
-            .map(|(group, mark)| Change::Put(Fact::Regrouped(Side::Gms, group.clone(), mark.clone()))),
-    );
+    own.iter().map(|group| (group.clone(), mark.clone())).collect()
+}
 
+/// Steps 4 to 6, when the temporary group is stored.
+pub(super) fn tell(
+    view: &mut View<'_>,
+    asker: &Asker,
+    document: GroupDocument,
+    own: &[GroupId],
+    outcome: &mut Outcome<Over>,
+) {
+    // Steps 4 and 5a.
+    tell_own(view, &document, own, &asker.transaction_id, outcome);
+
+    // Step 6.
+    let result = repeat::result(asker, GmsOperation::Formation, document.id.clone());
+    repeat::finish(view, asker, OperationResult { document: Some(document), ..result }, outcome);
+}
+
+/// Steps 4 and 5a: those of this system who are concerned.
+pub(super) fn tell_own(
+    view: &mut View<'_>,
+    document: &GroupDocument,
+    own: &[GroupId],
+    transaction_id: &str,
+    outcome: &mut Outcome<Over>,
+) {
     // Step 4.
+    let marks = marks(document, own);
     outcome.sends.push(Send::GroupChanged(GroupChange::Formed { document: document.clone(), marks }));
 
     // Step 5a. Each affiliated member once for each service, with the groups of his that are part of it now.
-    for ((member, service), concern) in affiliated_members(view.model, &document.id, &own) {
+    let Some(temporary) = &document.temporary else { return };
+    for ((member, service), concern) in affiliated_members(view.model, &document.id, own) {
         let notice = Notice::Regrouped {
             temporary: document.clone(),
             constituents: concern.constituents,
-            transaction_id: transaction_id.clone(),
-            requestor: ask.sender.clone(),
+            transaction_id: transaction_id.to_owned(),
+            requestor: temporary.requestor.clone(),
         };
         let clients = concern.clients.into_iter().collect();
-        owe(view, member, service, clients, notice, &mut outcome);
+        owe(view, member, service, clients, notice, outcome);
     }
-
-    // Step 6.
-    let result = OperationResult {
-        operation: GmsOperation::Formation,
-        group: document.id.clone(),
-        transaction_id,
-        in_reply_to: ask.call_id.clone(),
-        document: Some(document),
-    };
-    repeat::finish(view, &ask, result, &mut outcome);
-    Ok(outcome)
 }
 
 /// What a request asks for, once it passed the checks.
@@ -97,6 +129,8 @@ struct Wanted<'a> {
     constituents: Vec<GroupId>,
     /// Documents of those that are owned here.
     own: Vec<Arc<GroupDocument>>,
+    /// Those of partner systems, each with the GMS that it is asked of.
+    foreign: Vec<(GroupId, Psi)>,
 }
 
 /// TS 23.280 10.2.4.1 step 2: the checks, in this order; the first that fails decides.
@@ -138,28 +172,44 @@ fn check<'a>(view: &View<'_>, ask: &'a Ask) -> Result<Wanted<'a>, Refusal> {
         return Err(Refusal::NotAuthorised);
     }
 
-    // None is itself a temporary group, none is part of one, none is out of use.
-    if let Some(group) = own.iter().find(|group| group.temporary.is_some()) {
-        return Err(Refusal::GroupIsTemporary(group.id.clone()));
-    }
-    if let Some(group) = own.iter().find(|group| view.model.regrouped(Side::Gms, group.id.as_str()).is_some())
-    {
-        return Err(Refusal::AlreadyRegrouped(group.id.clone()));
-    }
-    if own.iter().any(|group| group.disabled) {
-        return Err(Refusal::LocalPolicy { why: "a constituent group is disabled" });
-    }
-    if own.iter().any(|group| group.preconfigured_only) {
-        return Err(Refusal::LocalPolicy { why: "a constituent group is for preconfigured regroups only" });
-    }
+    // None is itself a temporary group, none is part of one or wanted for one, none is out of use.
+    let is_taken =
+        |group: &GroupId| is_marked(view.model, group) || view.model.spoken_for(group.as_str()).is_some();
+    usable(&own, is_taken)?;
     if !own.is_empty() && common_services(&own).is_empty() {
         return Err(Refusal::LocalPolicy { why: "the constituent groups have no service in common" });
     }
 
     // Each constituent of a partner system belongs to one with which regrouping is agreed.
-    foreign.into_iter().try_for_each(agreed)?;
+    let foreign = foreign.into_iter().map(|group| Ok((group.clone(), agreed(view.policy, group)?)));
+    let foreign = foreign.collect::<Result<_, Refusal>>()?;
     let own = own.into_iter().cloned().collect();
-    Ok(Wanted { proposal, proposed, constituents, own })
+    Ok(Wanted { proposal, proposed, constituents, own, foreign })
+}
+
+/// Whether groups of ours may be part of a temporary group: none is itself one, none is taken, none is out of use.
+pub(super) fn usable(
+    groups: &[&Arc<GroupDocument>],
+    is_taken: impl Fn(&GroupId) -> bool,
+) -> Result<(), Refusal> {
+    if let Some(group) = groups.iter().find(|group| group.temporary.is_some()) {
+        return Err(Refusal::GroupIsTemporary(group.id.clone()));
+    }
+    if let Some(group) = groups.iter().find(|group| is_taken(&group.id)) {
+        return Err(Refusal::AlreadyRegrouped(group.id.clone()));
+    }
+    if groups.iter().any(|group| group.disabled) {
+        return Err(Refusal::LocalPolicy { why: "a constituent group is disabled" });
+    }
+    if groups.iter().any(|group| group.preconfigured_only) {
+        return Err(Refusal::LocalPolicy { why: "a constituent group is for preconfigured regroups only" });
+    }
+    Ok(())
+}
+
+/// Whether a group is part of a temporary group.
+pub(super) fn is_marked(model: &Model, group: &GroupId) -> bool {
+    model.regrouped(Side::Gms, group.as_str()).is_some()
 }
 
 /// Every constituent once, in the order of the request.
@@ -185,10 +235,13 @@ fn constituents(policy: &Policy, proposal: &GroupProposal) -> Result<Vec<GroupId
     }
 }
 
-/// Whether regrouping is agreed with the partner system that owns a group. No agreement can be configured: 10.2.4.1 is
-/// the procedure within one system.
-fn agreed(group: &GroupId) -> Result<(), Refusal> {
-    Err(Refusal::PartnerNotPermitted(group.clone()))
+/// The GMS of a constituent that a partner system owns, if regrouping is agreed with that system.
+fn agreed(policy: &Policy, group: &GroupId) -> Result<Psi, Refusal> {
+    let permitted = policy.partner(group.domain()).is_some_and(|partner| partner.may.regroup);
+    match policy.gms_of(group) {
+        Place::At(gms) if permitted => Ok(gms.clone()),
+        _ => Err(Refusal::PartnerNotPermitted(group.clone())),
+    }
 }
 
 /// Whether no group, user or function has this identity.
@@ -196,6 +249,8 @@ fn is_free(view: &View<'_>, id: &str) -> bool {
     let functions = &view.policy.functions;
     let mut functions = functions.participating.iter().chain(&functions.controlling).chain(&functions.gms);
     view.model.group(Side::Gms, id).is_none()
+        && view.model.formation(id).is_none()
+        && view.model.withdrawal(id).is_none()
         && view.model.user(id).is_none()
         && view.model.user_of(id).is_none()
         && functions.all(|function| function.as_str() != id)
@@ -214,7 +269,7 @@ fn choose_identity(view: &mut View<'_>) -> GroupId {
 /// The document of the temporary group (TS 24.481 7.2.8). What the request leaves open comes from the constituents: it
 /// never lasts longer than one of them allows, protects what one of them protects, and its members may do in it what no
 /// constituent denies its own.
-fn temporary_group(policy: &Policy, id: GroupId, wanted: &Wanted<'_>, requestor: &UserId) -> GroupDocument {
+fn temporary_group(policy: &Policy, id: GroupId, wanted: &Wanted<'_>, ask: &Ask) -> GroupDocument {
     let (own, proposal) = (&wanted.own, wanted.proposal);
     let granted = |rule: fn(&GroupRules) -> &Who| {
         let to_members = own.iter().all(|group| matches!(rule(&group.rules), Who::Members | Who::Anyone));
@@ -255,10 +310,11 @@ fn temporary_group(policy: &Policy, id: GroupId, wanted: &Wanted<'_>, requestor:
             regroup: Who::Nobody,
             others: Vec::new(),
         },
-        services: common_services(own),
+        // Of groups of other systems only nothing is known here but the service of the request.
+        services: if own.is_empty() { vec![ask.service] } else { common_services(own) },
         temporary: Some(Temporary {
             constituents: wanted.constituents.clone(),
-            requestor: requestor.clone(),
+            requestor: ask.sender.clone(),
         }),
         details: Arc::default(),
         version: 1,

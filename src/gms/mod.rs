@@ -1,8 +1,13 @@
 //! The group management server: one file per procedure (TS 23.280 clause 10.2, TS 24.481).
 
+pub mod between;
 pub mod formation;
+pub mod formation_across;
+pub mod formation_partner;
 mod repeat;
 pub mod teardown;
+pub mod teardown_across;
+mod teardown_partner;
 
 use crate::documents::McInfo;
 use crate::documents::gmop::Operation as GmopOperation;

@@ -48,6 +48,14 @@ pub enum Fact {
     Proposal(Proposal),
     /// The settings of a client for a service.
     Settings(ClientSettings),
+    /// A temporary group of several systems that is being formed.
+    Formation(Formation),
+    /// Groups of ours that a GMS elsewhere wants for a temporary group.
+    Reservation(Reservation),
+    /// A temporary group that partner systems have yet to let go.
+    Withdrawal(Withdrawal),
+    /// A finished operation of a GMS elsewhere.
+    Exchange(Exchange),
 }
 
 /// Names a record.
@@ -83,6 +91,14 @@ pub enum FactKey {
     Proposal(ProposalRef),
     /// Of [`Fact::Settings`].
     Settings(UserId, ClientId, Service),
+    /// Of [`Fact::Formation`]: the temporary group.
+    Formation(GroupId),
+    /// Of [`Fact::Reservation`]: the temporary group.
+    Reservation(GroupId),
+    /// Of [`Fact::Withdrawal`]: the temporary group.
+    Withdrawal(GroupId),
+    /// Of [`Fact::Exchange`]: who asked, and the transaction-id of the request.
+    Exchange(Psi, String),
 }
 
 impl Fact {
@@ -107,6 +123,12 @@ impl Fact {
             Self::Proposal(proposal) => FactKey::Proposal(proposal.id),
             Self::Settings(settings) => {
                 FactKey::Settings(settings.user.clone(), settings.client.clone(), settings.service)
+            }
+            Self::Formation(formation) => FactKey::Formation(formation.document.id.clone()),
+            Self::Reservation(reservation) => FactKey::Reservation(reservation.temporary.clone()),
+            Self::Withdrawal(withdrawal) => FactKey::Withdrawal(withdrawal.temporary.clone()),
+            Self::Exchange(exchange) => {
+                FactKey::Exchange(exchange.with.clone(), exchange.transaction_id.clone())
             }
         }
     }
@@ -559,6 +581,8 @@ pub struct OperationResult {
     pub in_reply_to: String,
     /// The resulting document (formation).
     pub document: Option<GroupDocument>,
+    /// Why it failed after the request was accepted. `None`: success.
+    pub failure: Option<Failure>,
 }
 
 /// Operations that users ask of the GMS.
@@ -620,6 +644,7 @@ pub struct FunctionRequest {
 }
 
 /// What one function asks of another.
+#[allow(clippy::large_enum_variant, reason = "few at a time, each moved once")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Asked {
     /// PUBLISH: the clients by which a user is affiliated to a group. From the server that serves the user to the one
@@ -644,6 +669,10 @@ pub enum Asked {
         /// The service.
         service: Service,
     },
+    /// MESSAGE: a request of one GMS to another.
+    Group(GroupRequest),
+    /// MESSAGE: the result of such a request.
+    GroupResult(GroupResponse),
 }
 
 impl Asked {
@@ -652,6 +681,9 @@ impl Asked {
         match self {
             Self::Affiliation { group, user, service, .. } => format!("{group} {user} {service:?}"),
             Self::ProposalEnd { end, .. } => format!("{} {} {}", end.originator, end.target, end.call_id),
+            Self::Group(request) => request.group.to_string(),
+            // Each result stands for itself: its receiver knows it by the transaction-id.
+            Self::GroupResult(response) => format!("result {}", response.transaction_id),
         }
     }
 
@@ -660,6 +692,13 @@ impl Asked {
         match self {
             Self::Affiliation { .. } => "affiliation",
             Self::ProposalEnd { .. } => "outcome of a proposal",
+            Self::Group(request) => match request.what {
+                GroupAsked::RegroupCheck { .. } => "check of a temporary group",
+                GroupAsked::RegroupNotification { .. } => "notification of a temporary group",
+                GroupAsked::RegroupCancel => "cancellation of a temporary group",
+                GroupAsked::TeardownNotification { .. } => "notification of a teardown",
+            },
+            Self::GroupResult(_) => "result of a group operation",
         }
     }
 }

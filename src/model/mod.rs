@@ -3,6 +3,7 @@
 //! [`Model`] changes in one function, [`Model::apply`], live and at replay alike. Facts are keyed records
 //! ([`Fact`], [`FactKey`]), so a later store can shard them by user or by group.
 
+mod between;
 mod facts;
 mod group;
 mod group_details;
@@ -13,6 +14,7 @@ mod state;
 pub mod testing;
 mod user;
 
+pub use between::*;
 pub use facts::*;
 pub use group::*;
 pub use group_details::*;

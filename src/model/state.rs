@@ -38,6 +38,16 @@ pub struct Model {
     proposals: BTreeMap<ProposalRef, Proposal>,
     /// By originator and by target.
     proposals_of: HashMap<UserId, BTreeSet<ProposalRef>>,
+    formations: BTreeMap<GroupId, Formation>,
+    reservations: BTreeMap<GroupId, Reservation>,
+    /// Reservations that wait for others.
+    waiting: BTreeSet<GroupId>,
+    /// Constituents that are spoken for, with the temporary group that is to have them.
+    spoken_for: HashMap<GroupId, GroupId>,
+    withdrawals: BTreeMap<GroupId, Withdrawal>,
+    /// Operations whose result is awaited: requestor and transaction-id, with the fingerprint of the request.
+    unfinished: HashMap<(UserId, String), u64>,
+    exchanges: HashMap<(Psi, String), Exchange>,
 }
 
 fn of_client<'a>(
@@ -57,6 +67,8 @@ fn is_of(settings: &ClientSettings, client: &ClientId, service: Service) -> bool
 struct Groups {
     documents: HashMap<GroupId, Arc<GroupDocument>>,
     regrouped: HashMap<GroupId, Regrouped>,
+    /// Marked constituents by their temporary group.
+    parts_of: HashMap<GroupId, BTreeSet<GroupId>>,
 }
 
 /// Index of subscriptions by what they watch.
@@ -113,7 +125,9 @@ impl Model {
                 self.side_mut(side).documents.insert(document.id.clone(), Arc::new(document));
             }
             Fact::Regrouped(side, group, mark) => {
-                self.side_mut(side).regrouped.insert(group, mark);
+                let side = self.side_mut(side);
+                side.parts_of.entry(mark.temporary.clone()).or_default().insert(group.clone());
+                side.regrouped.insert(group, mark);
             }
             Fact::Registration(registration) => {
                 self.registered
@@ -203,7 +217,42 @@ impl Model {
                 of_user.retain(|known| !is_of(known, &settings.client, settings.service));
                 of_user.push(settings);
             }
+            Fact::Formation(formation) => {
+                let id = formation.document.id.clone();
+                let own = formation.own.iter().map(|group| (group.clone(), id.clone()));
+                self.spoken_for.extend(own);
+                self.begin_operation(&formation.asker);
+                self.formations.insert(id, formation);
+            }
+            Fact::Reservation(reservation) => {
+                let id = reservation.temporary.clone();
+                if reservation.held {
+                    let held = reservation.constituents.iter().map(|group| (group.clone(), id.clone()));
+                    self.spoken_for.extend(held);
+                } else {
+                    self.waiting.insert(id.clone());
+                }
+                self.reservations.insert(id, reservation);
+            }
+            Fact::Withdrawal(withdrawal) => {
+                if let Some(asker) = &withdrawal.asker {
+                    self.begin_operation(asker);
+                }
+                self.withdrawals.insert(withdrawal.temporary.clone(), withdrawal);
+            }
+            Fact::Exchange(exchange) => {
+                let key = (exchange.with.clone(), exchange.transaction_id.clone());
+                self.exchanges.insert(key, exchange);
+            }
         }
+    }
+
+    fn begin_operation(&mut self, asker: &Asker) {
+        self.unfinished.insert((asker.user.clone(), asker.transaction_id.clone()), asker.request_hash);
+    }
+
+    fn end_operation(&mut self, asker: &Asker) {
+        self.unfinished.remove(&(asker.user.clone(), asker.transaction_id.clone()));
     }
 
     fn remove(&mut self, key: &FactKey) {
@@ -268,6 +317,18 @@ impl Model {
                         self.settings.remove(user);
                     }
                 }
+            }
+            FactKey::Formation(id) => {
+                self.formations.remove(id);
+            }
+            FactKey::Reservation(id) => {
+                self.reservations.remove(id);
+            }
+            FactKey::Withdrawal(id) => {
+                self.withdrawals.remove(id);
+            }
+            FactKey::Exchange(with, transaction) => {
+                self.exchanges.remove(&(with.clone(), transaction.clone()));
             }
         }
     }
@@ -366,7 +427,46 @@ impl Model {
                     }
                 }
             }
+            FactKey::Regrouped(side, group) => {
+                let side = self.side_mut(*side);
+                if let Some(old) = side.regrouped.get(group)
+                    && let Some(parts) = side.parts_of.get_mut(&old.temporary)
+                {
+                    parts.remove(group);
+                    if parts.is_empty() {
+                        side.parts_of.remove(&old.temporary);
+                    }
+                }
+            }
+            FactKey::Formation(id) => {
+                if let Some(old) = self.formations.remove(id) {
+                    self.release(id, &old.own);
+                    self.end_operation(&old.asker);
+                }
+            }
+            FactKey::Reservation(id) => {
+                if let Some(old) = self.reservations.remove(id) {
+                    self.waiting.remove(id);
+                    self.release(id, &old.constituents);
+                }
+            }
+            FactKey::Withdrawal(id) => {
+                if let Some(old) = self.withdrawals.remove(id)
+                    && let Some(asker) = &old.asker
+                {
+                    self.end_operation(asker);
+                }
+            }
             _ => {}
+        }
+    }
+
+    /// These constituents are no longer spoken for by this temporary group.
+    fn release(&mut self, temporary: &GroupId, constituents: &[GroupId]) {
+        for group in constituents {
+            if self.spoken_for.get(group) == Some(temporary) {
+                self.spoken_for.remove(group);
+            }
         }
     }
 
@@ -402,6 +502,11 @@ impl Model {
     /// The temporary group that a group belongs to, as a side knows it.
     pub fn regrouped(&self, side: Side, id: &str) -> Option<&Regrouped> {
         self.side(side).regrouped.get(id)
+    }
+
+    /// The groups that are marked as constituents of a temporary group, as a side knows them, in order.
+    pub fn marked(&self, side: Side, temporary: &str) -> impl Iterator<Item = &GroupId> {
+        self.side(side).parts_of.get(temporary).into_iter().flatten()
     }
 
     /// Every group document of a side, in no particular order.
@@ -675,6 +780,51 @@ impl Model {
     /// A finished operation of the GMS.
     pub fn operation(&self, requestor: &UserId, transaction_id: &str) -> Option<&Operation> {
         self.operations.get(&(requestor.clone(), transaction_id.to_owned()))
+    }
+
+    /// The fingerprint of an operation of the GMS whose result is awaited.
+    pub fn unfinished(&self, requestor: &UserId, transaction_id: &str) -> Option<u64> {
+        self.unfinished.get(&(requestor.clone(), transaction_id.to_owned())).copied()
+    }
+
+    /// A temporary group of several systems that is being formed.
+    pub fn formation(&self, temporary: &str) -> Option<&Formation> {
+        self.formations.get(temporary)
+    }
+
+    /// How many temporary groups of several systems are being formed.
+    pub fn formation_count(&self) -> usize {
+        self.formations.len()
+    }
+
+    /// What a GMS elsewhere has reserved, or waits for.
+    pub fn reservation(&self, temporary: &str) -> Option<&Reservation> {
+        self.reservations.get(temporary)
+    }
+
+    /// Reservations that wait for others, in order of the temporary group.
+    pub fn waiting(&self) -> impl Iterator<Item = &Reservation> {
+        self.waiting.iter().filter_map(|id| self.reservations.get(id))
+    }
+
+    /// The temporary group, not formed yet, that is to have this group.
+    pub fn spoken_for(&self, group: &str) -> Option<&GroupId> {
+        self.spoken_for.get(group)
+    }
+
+    /// A temporary group that partner systems have yet to let go.
+    pub fn withdrawal(&self, temporary: &str) -> Option<&Withdrawal> {
+        self.withdrawals.get(temporary)
+    }
+
+    /// All of them, in order.
+    pub fn withdrawals(&self) -> impl Iterator<Item = &Withdrawal> {
+        self.withdrawals.values()
+    }
+
+    /// A finished operation of a GMS elsewhere.
+    pub fn exchange(&self, with: &Psi, transaction_id: &str) -> Option<&Exchange> {
+        self.exchanges.get(&(with.clone(), transaction_id.to_owned()))
     }
 
     /// All finished operations that are still remembered, in no particular order.

@@ -104,6 +104,8 @@ pub(super) fn policy(config: &Config) -> Policy {
         tng1_default: policy.tng1_default,
         owed_for: policy.owed_for,
         operations_for: policy.operations_for,
+        gms_timeout: policy.gms_timeout,
+        reserved_for: policy.reserved_for,
         constituents_limit: policy.constituents_limit,
         affiliation_interval: policy.affiliation_interval,
         registration_minimum: policy.registration_minimum,
@@ -166,6 +168,7 @@ fn partner(entry: &config::Partner) -> Partner {
         },
         shares_members: entry.shares_members,
         regrouped_call: entry.regrouped_call.map(regrouped_call),
+        compact_7b: entry.compact_7b,
         proxy: entry.proxy.as_ref().map(|uri| format!("<{uri}>")),
     }
 }

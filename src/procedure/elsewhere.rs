@@ -40,6 +40,8 @@ pub struct Partner {
     pub shares_members: bool,
     /// What its users hear who call a constituent of a temporary group; `None`: as anybody.
     pub regrouped_call: Option<RegroupedCall>,
+    /// A teardown is confirmed by the 200 to its notification, in both directions, and not by a MESSAGE of its own.
+    pub compact_7b: bool,
     /// Requests to its functions go through this URI: its gateway server, or a proxy between the systems.
     pub proxy: Option<String>,
 }

@@ -56,6 +56,10 @@ pub struct Policy {
     pub owed_for: std::time::Duration,
     /// How long a finished GMS operation is remembered for its repetition.
     pub operations_for: std::time::Duration,
+    /// How long a GMS elsewhere has to answer (T-gms-http; 6 s).
+    pub gms_timeout: std::time::Duration,
+    /// How long groups stay reserved for a temporary group of another system (T-regroup-reserve; 30 s).
+    pub reserved_for: std::time::Duration,
     /// Most constituents of one temporary group.
     pub constituents_limit: usize,
     /// Interval granted for affiliations and affiliation subscriptions, seconds (4294967295).

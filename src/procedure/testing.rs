@@ -101,6 +101,8 @@ pub fn policy() -> Policy {
         tng1_default: Duration::from_secs(5),
         owed_for: Duration::from_secs(32),
         operations_for: Duration::from_secs(3600),
+        gms_timeout: Duration::from_secs(6),
+        reserved_for: Duration::from_secs(30),
         constituents_limit: 16,
         affiliation_interval: u32::MAX,
         registration_minimum: 60,

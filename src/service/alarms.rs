@@ -4,12 +4,12 @@ use super::Service;
 use super::passing_on::PassRef;
 use crate::env::Time;
 use crate::env::wheel::{TimerId, Wheel};
-use crate::mc;
 use crate::model::{
-    Change, ClientId, Fact, FactKey, OwedRef, ProposalRef, PublicId, RequestRef, Service as McService,
-    SubscriptionRef, UserId, WatchRef,
+    Change, ClientId, Fact, FactKey, GroupId, OwedRef, ProposalRef, Psi, PublicId, RequestRef,
+    Service as McService, SubscriptionRef, UserId, WatchRef,
 };
 use crate::procedure::Wake;
+use crate::{gms, mc};
 use std::collections::HashMap;
 
 /// What a timer is for. It may come late or twice: whoever it wakes looks at the facts again.
@@ -39,6 +39,14 @@ pub(super) enum Alarm {
     Proposal(ProposalRef),
     /// A finished operation need not be remembered any more.
     Operation(UserId, String),
+    /// A stage of a formation of several systems is over.
+    Formation(GroupId),
+    /// A reservation of another system runs out.
+    Reservation(GroupId),
+    /// A teardown that partner systems have not confirmed goes on without them.
+    Withdrawal(GroupId),
+    /// A finished operation of another GMS need not be remembered any more.
+    Exchange(Psi, String),
 }
 
 /// All alarms: at most one of a kind for each fact, so that a client that refreshes all the time leaves none behind.
@@ -125,6 +133,19 @@ impl Service {
                 Some(operation.forget),
                 Alarm::Operation(operation.requestor.clone(), operation.transaction_id.clone()),
             ),
+            Fact::Formation(formation) => {
+                (Some(formation.until), Alarm::Formation(formation.document.id.clone()))
+            }
+            Fact::Reservation(reservation) => {
+                (Some(reservation.until), Alarm::Reservation(reservation.temporary.clone()))
+            }
+            Fact::Withdrawal(withdrawal) => {
+                (Some(withdrawal.wake), Alarm::Withdrawal(withdrawal.temporary.clone()))
+            }
+            Fact::Exchange(exchange) => (
+                Some(exchange.forget),
+                Alarm::Exchange(exchange.with.clone(), exchange.transaction_id.clone()),
+            ),
             _ => return,
         };
         match first {
@@ -153,6 +174,12 @@ impl Service {
             FactKey::Proposal(id) => self.alarms.cancel(&Alarm::Proposal(*id)),
             FactKey::Operation(user, transaction) => {
                 self.alarms.cancel(&Alarm::Operation(user.clone(), transaction.clone()));
+            }
+            FactKey::Formation(id) => self.alarms.cancel(&Alarm::Formation(id.clone())),
+            FactKey::Reservation(id) => self.alarms.cancel(&Alarm::Reservation(id.clone())),
+            FactKey::Withdrawal(id) => self.alarms.cancel(&Alarm::Withdrawal(id.clone())),
+            FactKey::Exchange(with, transaction) => {
+                self.alarms.cancel(&Alarm::Exchange(with.clone(), transaction.clone()));
             }
             FactKey::Call(call) => {
                 self.alarms.cancel(&Alarm::Wake(Wake::Tng1(*call)));
@@ -194,6 +221,23 @@ impl Service {
                 Alarm::Operation(user, transaction) => {
                     if self.model.operation(&user, &transaction).is_some_and(|old| old.forget <= now) {
                         self.change(Change::Remove(FactKey::Operation(user, transaction)));
+                    }
+                }
+                Alarm::Formation(id) => {
+                    let outcome = gms::formation_across::expire(&mut view!(self, now), &id);
+                    self.carry_out(now, outcome);
+                }
+                Alarm::Reservation(id) => {
+                    let outcome = gms::formation_partner::expire(&mut view!(self, now), &id);
+                    self.carry_out(now, outcome);
+                }
+                Alarm::Withdrawal(id) => {
+                    let outcome = gms::teardown_across::wake(&mut view!(self, now), &id);
+                    self.carry_out(now, outcome);
+                }
+                Alarm::Exchange(with, transaction) => {
+                    if self.model.exchange(&with, &transaction).is_some_and(|old| old.forget <= now) {
+                        self.change(Change::Remove(FactKey::Exchange(with, transaction)));
                     }
                 }
             }

@@ -46,10 +46,12 @@ impl Service {
         }
         let user = match self.identify(now, flow, request)? {
             Sender::User(user) => user,
+            Sender::Function(caller) if to_gms => {
+                let bodies = self.bodies(request).map_err(refuse)?;
+                return self.message_of_function(now, id, request, caller, bodies);
+            }
             Sender::Function(..) => {
-                return Err(refuse(Refusal::NotPermitted {
-                    why: "group operations between systems are not agreed",
-                }));
+                return Err(refuse(Refusal::NotPermitted { why: "a function has nothing to tell this one" }));
             }
         };
         let Some((_, info)) = bodies.info.take() else {

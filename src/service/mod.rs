@@ -14,6 +14,7 @@
 //! | `owed` | requests that must arrive, also after a restart |
 //! | `passing_on` | requests that go on to clients or to functions elsewhere while their sender waits |
 //! | `requests` | requests to functions elsewhere |
+//! | `between` | what group management servers say to each other |
 //! | `watch` | who watches us, and the notifications |
 //! | `subscribing` | what we watch elsewhere |
 //! | `watching_elsewhere` | affiliations of users elsewhere, for watchers here |
@@ -35,6 +36,7 @@ macro_rules! view {
 }
 
 mod alarms;
+mod between;
 mod digest;
 mod holds;
 mod legs;

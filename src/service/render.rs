@@ -5,8 +5,8 @@ use super::reach::Way;
 use crate::documents::affiliation_command::{AffiliationCommand, ChangeOutcome};
 use crate::documents::{Body, McInfo, SessionDescription, gmop, multipart, names};
 use crate::model::{
-    ClientId, FunctionKind, GmsOperation, GroupDocument, GroupId, LegOwner, Notice, OperationResult, Owed,
-    ProposalEnd, Psi, Service as McService, Temporary, UserId,
+    ClientId, Failure, FunctionKind, GmsOperation, GroupDocument, GroupId, LegOwner, Notice, OperationResult,
+    Owed, ProposalEnd, Psi, Service as McService, Temporary, UserId,
 };
 use crate::procedure::{Acceptance, Answer, AnswerModeHeader, Invitation, Progress, Rejection, Warning};
 use crate::sip::message::{Draft, Method, Reply, Uri};
@@ -369,8 +369,20 @@ fn teardown_notification(
     transaction_id: &str,
     requestor: &UserId,
 ) -> String {
+    let kind = gmop::OperationKind::GroupRegroupTeardownNotification;
+    about_constituents(kind, temporary, constituents, transaction_id, requestor)
+}
+
+/// An operation about these constituents of a temporary group.
+pub(super) fn about_constituents(
+    kind: gmop::OperationKind,
+    temporary: &GroupId,
+    constituents: &[GroupId],
+    transaction_id: &str,
+    requestor: &UserId,
+) -> String {
     gmop::Gmop::Request(gmop::Operation {
-        kind: gmop::OperationKind::GroupRegroupTeardownNotification,
+        kind,
         group_id: Some(temporary.to_string()),
         transaction_id: Some(transaction_id.to_owned()),
         requestor: Some(requestor.to_string()),
@@ -393,8 +405,8 @@ fn result_document(result: &OperationResult) -> String {
         operation: operation.name().to_owned(),
         group_id: result.group.to_string(),
         transaction_id: result.transaction_id.clone(),
-        result: Ok(()),
-        rejected: Vec::new(),
+        result: outcome_of(result.failure.as_ref()),
+        rejected: rejected_in(result.failure.as_ref()),
         document: result.document.clone(),
     }))
     .encode()
@@ -412,6 +424,16 @@ pub(super) fn proposal_end_bodies(end: &ProposalEnd, service: McService) -> Vec<
         info_body(&super::requests::about(end.originator.as_str(), end.target.as_str()), service),
         Body { content_type, content: command.encode(service).into() },
     ]
+}
+/// `gx:result` and `gx:reason`.
+pub(super) fn outcome_of(failure: Option<&Failure>) -> Result<(), gmop::Reason> {
+    failure.map_or(Ok(()), |failure| Err(gmop::Reason::new(gmop::ReasonCode::of(&failure.code))))
+}
+
+/// `gx:rejected-group`.
+pub(super) fn rejected_in(failure: Option<&Failure>) -> Vec<(GroupId, gmop::ReasonCode)> {
+    let rejected = failure.into_iter().flat_map(|failure| &failure.rejected);
+    rejected.map(|(group, code)| (group.clone(), gmop::ReasonCode::of(code))).collect()
 }
 
 pub(super) fn info_body(info: &McInfo, service: McService) -> Body {

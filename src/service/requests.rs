@@ -7,7 +7,6 @@ use super::render::{info_body, with_draft_body};
 use crate::documents::pidf::{Affiliation, Presence, Tuple};
 use crate::documents::{Body, McInfo, names};
 use crate::env::Time;
-use crate::mc;
 use crate::model::{
     Asked, Change, FactKey, FunctionKind, FunctionRequest, Psi, RequestRef, Service as McService,
 };
@@ -15,6 +14,7 @@ use crate::procedure::{Outcome, RequestEnd, Warning};
 use crate::sip::message::{Draft, Method, Response};
 use crate::sip::transaction::ClientId;
 use crate::sip::wire::Name;
+use crate::{gms, mc};
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
@@ -184,6 +184,9 @@ impl Service {
             Asked::Affiliation { .. } => mc::affiliation::request_ended(&mut view!(self, now), &request, end),
             // Whoever was to be told has been, or cannot be.
             Asked::ProposalEnd { .. } => Outcome::default(),
+            Asked::Group(_) => gms::between::request_ended(&mut view!(self, now), &request, end),
+            // Who asked asks again.
+            Asked::GroupResult(_) => Outcome::default(),
         };
         self.carry_out(now, outcome);
         self.advance(now, key);
@@ -222,6 +225,8 @@ impl Service {
                 let draft = self.towards_function(Method::Message, request.from, &request.to, *service);
                 with_draft_body(draft, super::render::proposal_end_bodies(end, *service))
             }
+            Asked::Group(asked) => self.render_group_request(request, asked),
+            Asked::GroupResult(response) => self.render_group_response(request, response),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Holds the encoding of facts against what it was when this format began. Whoever changes a fact changes what is on
 //! the disks of others: raise [`super::FORMAT`], write the migration, begin a new list.
 
+mod between;
+
 use super::record;
 use crate::env::Time;
 use crate::model::*;
@@ -18,6 +20,7 @@ fn samples() -> Vec<Fact> {
         transaction_id: "7".to_owned(),
         in_reply_to: "call".to_owned(),
         document: Some(document()),
+        failure: Some(between::failure()),
     };
     let source = |transport, address: &str| Source { transport, address: address.parse().unwrap() };
     let mut facts = vec![
@@ -274,6 +277,7 @@ fn samples() -> Vec<Fact> {
             until: Time::from_millis(7),
         }));
     }
+    facts.extend(between::samples());
     facts
 }
 

@@ -280,7 +280,10 @@ impl World {
             }
             [name, "formed", group, "of", constituents] => {
                 let (of, group) = (format!("of={constituents}"), format!("group={group}"));
-                self.must(name, "MESSAGE", &["regroup", &of, &group], 200);
+                // With groups of several systems the result comes later.
+                let status = if constituents.contains('@') { 202 } else { 200 };
+                self.must(name, "MESSAGE", &["regroup", &of, &group], status);
+                self.arrivals();
             }
             // Everyone answers what is asked.
             ["answers"] => {}
@@ -531,6 +534,15 @@ impl World {
             }
             Change::Remove(FactKey::Affiliation(_, client)) => {
                 format!("forgets {} affiliations", client.as_str().trim_start_matches("urn:uuid:"))
+            }
+            Change::Put(Fact::Reservation(reservation)) => {
+                let groups: Vec<String> =
+                    reservation.constituents.iter().map(|group| short(group.as_str())).collect();
+                let what = if reservation.held { "reserved for" } else { "wanted for" };
+                format!("keeps {} {what} {}", groups.join(","), short(reservation.temporary.as_str()))
+            }
+            Change::Remove(FactKey::Reservation(temporary)) => {
+                format!("forgets reserved for {}", short(temporary.as_str()))
             }
             Change::Put(Fact::Call(call)) if call.orphaned => {
                 format!("keeps call on {} that is gone", short(call.group.id.as_str()))

@@ -34,6 +34,14 @@ pub fn words(message: &Message, names: &Names) -> String {
     if let Some(result) = xml::text(body, "result") {
         let _ = write!(words, " result={result}");
     }
+    if let Some(code) = xml::tags(body, "reason").first().and_then(|tag| xml::attribute(tag, "code")) {
+        let _ = write!(words, " code={code}");
+    }
+    let rejected = xml::tags(body, "rejected-group");
+    let rejected: Vec<_> = rejected.iter().filter_map(|tag| xml::attribute(tag, "id")).map(short).collect();
+    if !rejected.is_empty() {
+        let _ = write!(words, " rejected={}", rejected.join(","));
+    }
     for tag in xml::tags(body, "affiliation") {
         let Some(group) = xml::attribute(tag, "group") else { continue };
         let status = xml::attribute(tag, "status").map(|status| format!(":{status}")).unwrap_or_default();

@@ -98,6 +98,7 @@ fn the_result_goes_to_the_client_that_asked_with_the_document() {
         transaction_id: "t-1".to_owned(),
         in_reply_to: "request-1".to_owned(),
         document: Some(document.as_ref().clone()),
+        failure: None,
     };
     assert_eq!(owed[0].notice, Notice::Result(result));
 }

@@ -89,6 +89,7 @@ fn step_7_confirms_without_waiting_for_a_member() {
         transaction_id: "t-2".to_owned(),
         in_reply_to: "request-1".to_owned(),
         document: None,
+        failure: None,
     };
     let owed = owed_in(&outcome).pop().unwrap();
     assert_eq!((owed.to, owed.notice), (user_id("dispatcher"), Notice::Result(result)));
