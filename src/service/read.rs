@@ -184,8 +184,14 @@ impl Service {
         }
     }
 
-    /// What a final failure says.
+    /// What a final failure says, to be handed on. Nobody shall take this server for the one that is out of service (RFC
+    /// 3261 16.7 point 6): a 503 becomes 500, and 504 where the receiver was not reached at all (RFC 3261 21.5.5).
     pub(super) fn rejection(&self, status: u16, response: Option<&Response>) -> Rejection {
+        let status = match status {
+            503 if response.is_some() => 500,
+            503 => 504,
+            other => other,
+        };
         let Some(response) = response else {
             return Rejection {
                 status,

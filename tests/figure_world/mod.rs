@@ -192,6 +192,7 @@ impl World {
         let controlling = configs.iter().flat_map(|config| &config.functions.controlling);
         let controlling = controlling.map(ToString::to_string).chain(["sip:cf@one.example".to_owned()]);
         let controlling: Vec<String> = controlling.collect();
+        let agents: Vec<String> = configs.iter().map(|config| config.server.name.clone()).collect();
         let listeners = configs.iter().map(|config| {
             config.server.listeners.iter().map(|listener| (listener.transport, listener.bind)).collect()
         });
@@ -199,7 +200,8 @@ impl World {
         for (place, (config, (name, system))) in configs.iter().zip(&self.given).enumerate() {
             let own = Own {
                 sent_by: config.server.listeners[0].advertised.clone(),
-                agent: config.server.name.clone(),
+                agents: agents.clone(),
+                participating: config.functions.participating[0].to_string(),
                 media: media.clone(),
                 controlling: controlling.clone(),
             };
@@ -427,12 +429,14 @@ impl World {
     }
 
     fn emit(&mut self, from: usize, leaving: Vec<Transmit>) {
+        let mut unreachable = Vec::new();
         for transmit in leaving {
-            if !self.leaves(from, &transmit)
-                && let Some(ticket) = transmit.ticket
-            {
-                self.feed(from, Input::Unreachable { ticket });
+            if !self.leaves(from, &transmit) {
+                unreachable.extend(transmit.ticket);
             }
+        }
+        for ticket in unreachable {
+            self.feed(from, Input::Unreachable { ticket });
         }
     }
 

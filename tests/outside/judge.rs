@@ -34,8 +34,10 @@ const MCPTT_PARAMS: [&str; 20] = [
 pub struct Own {
     /// Its name in Via.
     pub sent_by: String,
-    /// Host in Warning.
-    pub agent: String,
+    /// Host in Warning, and in those that it hands on.
+    pub agents: Vec<String>,
+    /// Its participating function.
+    pub participating: String,
     /// The media function, and those whose descriptions it hands on.
     pub media: Vec<String>,
     /// Controlling functions, here or elsewhere, whose invitations it sends or hands on.
@@ -178,7 +180,8 @@ impl Faults<'_> {
             "RFC 3261 7.4.1: no Content-Type",
         );
         for warning in of.all("Warning") {
-            let fits = warning.starts_with(&format!("399 {} \"", self.own.agent)) && warning.ends_with('"');
+            let begins = |agent: &String| warning.starts_with(&format!("399 {agent} \""));
+            let fits = self.own.agents.iter().any(begins) && warning.ends_with('"');
             self.check(fits, "TS 24.379 4.4.1: Warning");
         }
         for (kind, content) in of.parts() {
@@ -315,21 +318,30 @@ impl Faults<'_> {
         match of.method() {
             "INVITE" if !within => {
                 self.first_of_dialog();
+                // To a controlling function elsewhere from our participating one (TS 24.379 6.3.2.1.3), or from a
+                // controlling function to a member.
+                let asked_for = uri_in(of.value("P-Asserted-Identity")) == self.own.participating;
                 let contact = of.value("Contact");
                 self.check(
-                    contact.contains(";isfocus")
+                    contact.contains(";isfocus") != asked_for
                         && contact.contains(";gr=")
                         && contact.contains("+g.3gpp.mcptt"),
-                    "TS 24.379 6.3.2.2.3: Contact",
+                    "TS 24.379 6.3.2.1.3, 6.3.2.2.3: Contact",
                 );
                 self.check(of.value("Supported").contains("timer"), "TS 24.379 6.3.2.2.3: Supported");
                 let timer = of.value("Session-Expires");
                 self.check(!timer.contains("refresher"), "TS 24.379 6.3.3.1.2 step 6: no refresher");
                 self.check(of.part(bodies::SDP).is_some(), "TS 24.379 6.3.3.1.1: no offer");
                 let info = of.part(bodies::INFO).unwrap_or_default();
-                for element in
-                    ["session-type", "mcptt-request-uri", "mcptt-calling-user-id", "mcptt-calling-group-id"]
-                {
+                let elements =
+                    ["session-type", "mcptt-calling-user-id", "mcptt-request-uri", "mcptt-calling-group-id"];
+                // Back into a call (TS 24.379 10.1.1.3.1.2) the Request-URI names the session, and so the group.
+                let needed = match asked_for {
+                    true if of.uri().contains(";gr=") => 2,
+                    true => 3,
+                    false => 4,
+                };
+                for element in &elements[..needed] {
                     let there = xml::text(&info, element).is_some();
                     self.check(there, &format!("TS 24.379 10.1.1.4.1.1 step 4: no {element}"));
                 }
@@ -352,9 +364,32 @@ impl Faults<'_> {
                 self.need("Subscription-State", "RFC 6665 4.2.2");
                 self.need("Contact", "RFC 6665 4.2.2");
             }
-            "INVITE" => {
+            "PUBLISH" => {
+                self.first_of_dialog();
+                self.need("Event", "RFC 3903 4");
+                self.need("Expires", "TS 24.379 9.2.2.2.6");
+                let kinds: Vec<_> = of.parts().into_iter().map(|(kind, _)| kind).collect();
                 self.check(
-                    of.part(bodies::SDP).is_some(),
+                    kinds == [bodies::INFO, bodies::PIDF],
+                    "TS 24.379 9.2.2.2.6: mcptt-info, then PIDF",
+                );
+            }
+            "SUBSCRIBE" => {
+                if !within {
+                    self.first_of_dialog();
+                }
+                self.need("Event", "RFC 6665 4.1.2.1");
+                self.need("Expires", "RFC 6665 4.1.2.1");
+                self.need("Contact", "RFC 6665 4.1.2.1");
+            }
+            "INVITE" => {
+                // What a client asks of a controlling function elsewhere is handed on as it is.
+                let asked_for = self.own.controlling.iter().any(|psi| {
+                    let user = psi.split_inclusive('@').next().unwrap_or_default();
+                    of.uri().starts_with(user)
+                });
+                self.check(
+                    asked_for || of.part(bodies::SDP).is_some(),
                     "TS 24.379 6.3.3.1.6: a re-INVITE without an offer",
                 );
             }
@@ -373,12 +408,18 @@ impl Faults<'_> {
         let asserted = uri_in(of.value("P-Asserted-Identity"));
         let fits = match of.method() {
             // TS 24.379 6.3.2.2.3: handed on from the controlling function, here or elsewhere.
-            "INVITE" => self.own.controlling.iter().any(|controlling| controlling == asserted),
+            "INVITE" => {
+                let controlling = self.own.controlling.iter().any(|controlling| controlling == asserted);
+                controlling || asserted == self.own.participating
+            }
             _ => asserted == uri_in(of.value("From")) && asserted.starts_with("sip:"),
         };
         self.check(fits, "P-Asserted-Identity is the function's");
         self.check(of.value("P-Asserted-Service") == bodies::ICSI, "TS 24.379 6.3.3.1.2 step 3");
-        let accepts: Vec<&str> = of.all("Accept-Contact").collect();
-        self.check(accepts == bodies::ACCEPT_CONTACT, "TS 24.379 6.3.3.1.2 steps 2 and 4");
+        // Between functions, where no client is to be chosen, these say nothing.
+        if of.method() == "INVITE" || of.part(bodies::GMOP).is_some() {
+            let accepts: Vec<&str> = of.all("Accept-Contact").collect();
+            self.check(accepts == bodies::ACCEPT_CONTACT, "TS 24.379 6.3.3.1.2 steps 2 and 4");
+        }
     }
 }

@@ -36,7 +36,8 @@ impl Server {
     pub fn new(system: usize, systems: usize, config: Config) -> Self {
         let own = Own {
             sent_by: config.server.listeners[0].advertised.clone(),
-            agent: DOMAINS[system].to_owned(),
+            agents: DOMAINS[..systems].iter().map(|domain| (*domain).to_owned()).collect(),
+            participating: setting::identity("mcptt", system),
             media: (0..systems).map(setting::media).collect(),
             controlling: (0..systems).map(|system| setting::identity("groups", system)).collect(),
         };
