@@ -10,8 +10,7 @@ use bytes::Bytes;
 use rollcall::config::Config;
 use rollcall::env::{Ids, Time};
 use rollcall::model::{
-    AffiliationStatus, Change, ClientAffiliations, ClientId, Fact, GroupAffiliation, Service, Transport,
-    UserId,
+    Change, ClientAffiliations, ClientId, Fact, GroupAffiliation, Service, Transport, UserId,
 };
 use rollcall::node::{Core, Input, Kept, Node, Ready, setup};
 use rollcall::sip::transaction::{Flow, Path};
@@ -124,13 +123,7 @@ fn affiliation(user: u64) -> Fact {
     Fact::Affiliation(ClientAffiliations {
         user: UserId::new(format!("sip:user{user}@one.example")),
         client: ClientId::new(format!("urn:uuid:00000000-0000-1000-8000-{user:012}")),
-        groups: vec![GroupAffiliation {
-            group: "sip:fire@one.example".into(),
-            status: AffiliationStatus::Affiliated,
-            expires: None,
-            service: Service::Mcptt,
-            by_call: false,
-        }],
+        groups: vec![GroupAffiliation::own("sip:fire@one.example".into(), Service::Mcptt, None)],
     })
 }
 

@@ -1,5 +1,5 @@
-//! Affiliation and de-affiliation to groups of this MC system: TS 23.280 figures 10.8.3.1-1 and 10.8.4.2-1 (10.X.3.1-1
-//! and 10.X.4.2-1 of the change request), by the PUBLISH of TS 24.379 9.2.2.2.3.
+//! Affiliation and de-affiliation at the server that serves the user, by the PUBLISH of TS 24.379 9.2.2.2.3. To groups of
+//! this MC system: TS 23.280 figures 10.8.3.1-1 and 10.8.4.2-1 (10.X.3.1-1 and 10.X.4.2-1 of the change request).
 //!
 //! ```text
 //!  MC service client            MC service server                       GMS
@@ -16,22 +16,43 @@
 //! (TS 24.379 9.2.1.2), so it affiliates and de-affiliates at once. For a group of this system the serving and the owning
 //! server are one: the checks of TS 24.379 9.2.2.3.3 are made here instead of publishing to the owner.
 //!
+//! To groups of a partner system, or of another process of our own: figures 10.8.3.2.2-1 and 10.8.4.3-1, and 10.8.5.2.1-1
+//! if an authorised user asks for another one.
+//!
+//! ```text
+//!  MC service client      MC service server            MC service server that owns the group (`owning`)
+//!    |-- 1 (de-)affiliation ->|                                     |
+//!    |<------ 200, a receipt -| 2 user subscription, N2             |
+//!    |<- NOTIFY: affiliating -|-- SUBSCRIBE, once ----------------->|
+//!    |                        |-- 3 PUBLISH: clients of the user -->| 4, 5 group policy; 6 store
+//!    |                        |<-------------- 7a 200 and NOTIFY ---|
+//!    |                        | 8 store                             |
+//!    |<- 9 NOTIFY: affiliated-|                                     |
+//! ```
+//!
+//! Each affiliation goes its way by the table of `figure`; where the owner is this server, its answer is there at once.
+//!
 //! The state is keyed by user and client; the entity tag of RFC 3903 stands for it (`entity_tag`).
 
 pub(super) mod by_call;
+mod figure;
+pub mod owning;
 mod plan;
 #[cfg(test)]
 mod tests;
 
 pub(super) use plan::Plan;
 
-use super::{entity_tag, groups};
+use super::entity_tag;
 use crate::documents::pidf::Presence;
 use crate::documents::{McInfo, names};
 use crate::env::Time;
 use crate::model::*;
-use crate::procedure::{Answer, Heard, Outcome, Over, Refusal, ReplyTo, RequestEnd, Send, View, uri};
-use std::collections::BTreeSet;
+use crate::procedure::{
+    Answer, Heard, Outcome, Over, Place, Policy, Refusal, ReplyTo, RequestEnd, Send, View, uri,
+};
+use figure::{On, Terms};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// The interval that means "as long as I am interested": the least that is granted (TS 24.379 9.2.2.2.3 step 5).
@@ -42,6 +63,12 @@ pub const CLIENTS_PER_USER: usize = 32;
 
 /// Longest MC service client ID that is taken, octets.
 pub const CLIENT_ID_OCTETS: usize = 256;
+
+/// Most groups of other owners to which one user can be affiliated at once: for each of them a subscription is held.
+pub const GROUPS_ELSEWHERE_PER_USER: usize = 64;
+
+/// How long an owner that does not answer is told that an affiliation is over.
+pub(super) const PERSISTENCE: Duration = Duration::from_secs(3600);
 
 /// A PUBLISH of affiliation status.
 #[derive(Clone, Debug)]
@@ -106,21 +133,12 @@ pub fn publish(view: &mut View<'_>, ask: PublishAsk) -> Result<Outcome<Over>, Re
     // Steps 13 to 15. No interval: every entry of this client goes, and of no other client.
     let mut plan = Plan::new(view.model, &served);
     let mut dropped = Vec::new();
-    if interval == 0 {
-        plan.replace(&client, ask.service, Vec::new());
-    } else {
+    let mut kept = Vec::new();
+    if interval != 0 {
         within_client_limit(view.model, &served, &client)?;
-        let expires = expiry(view.now, interval);
-        let kept = candidates(view, &plan, &client, ask.service, groups, &mut dropped);
-        let entry = |group| GroupAffiliation {
-            group,
-            status: AffiliationStatus::Affiliated,
-            expires,
-            service: ask.service,
-            by_call: false,
-        };
-        plan.replace(&client, ask.service, kept.into_iter().map(entry).collect());
+        kept = candidates(view, &plan, &client, ask.service, groups, &mut dropped);
     }
+    plan.want(view, &client, ask.service, kept, expiry(view.now, interval));
 
     // Step 8, with the tag of what steps 16 and 17 store.
     let etag = entity_tag(view, &served, &client, ask.service, plan.of(&client));
@@ -128,7 +146,7 @@ pub fn publish(view: &mut View<'_>, ask: PublishAsk) -> Result<Outcome<Over>, Re
 
     // Steps 16 to 19. The watchers hear of every handled PUBLISH, by its p-id.
     outcome.sends.push(Send::AffiliationStatus { user: served.clone(), service: ask.service, p_id });
-    plan.finish(&mut outcome);
+    plan.finish(view, &mut outcome);
     if !dropped.is_empty() {
         outcome =
             outcome.logged(format!("{served}, client {client}: not affiliated: {}", dropped.join("; ")));
@@ -150,56 +168,168 @@ pub(super) fn implicit(
     if within_client_limit(view.model, plan.user(), client).is_err() {
         return dropped;
     }
-    let mut entries: Vec<_> =
-        plan.of(client).iter().filter(|entry| entry.service == service).cloned().collect();
-    let mut groups: Vec<_> = entries.iter().map(|entry| entry.group.clone()).collect();
+    let has = plan.of(client).iter().filter(|entry| entry.service == service && counts(entry, view.now));
+    let mut groups: Vec<_> = has.map(|entry| entry.group.clone()).collect();
     // Groups of the profile that are for other services only.
     let elsewhere = |group: &GroupId| {
         let document = view.model.group(Side::Mc, group.as_str());
         document.is_some_and(|document| !document.services.contains(&service))
     };
     groups.extend(user.profile.implicit_affiliations.iter().filter(|group| !elsewhere(group)).cloned());
-    let expires = expiry(view.now, view.policy.affiliation_interval);
-    for group in candidates(view, plan, client, service, groups, &mut dropped) {
-        if !entries.iter().any(|entry| entry.group == group) {
-            let status = AffiliationStatus::Affiliated;
-            entries.push(GroupAffiliation { group, status, expires, service, by_call: false });
-        }
-    }
-    plan.replace(client, service, entries);
+    let groups = candidates(view, plan, client, service, groups, &mut dropped);
+    plan.add(view, client, service, groups, expiry(view.now, view.policy.affiliation_interval));
     dropped
 }
 
-/// Affiliations of a client that ended by time (TS 24.379 9.2.2.2.3, the expiration of step 14). Nothing comes of a
-/// timer that is early.
-pub fn expire(view: &View<'_>, user: &UserId, client: &ClientId) -> Outcome<Over> {
+/// Affiliations of a client that ended by time (TS 24.379 9.2.2.2.3, the expiration of step 14), or that are to be
+/// published to their owners again (9.2.2.2.2, next publishing). Nothing comes of a timer that is early.
+pub fn expire(view: &mut View<'_>, user: &UserId, client: &ClientId) -> Outcome<Over> {
     let mut plan = Plan::new(view.model, user);
-    plan.keep(client, |entry| lasts(entry, view.now));
+    plan.pass_time(client, view.now);
     let mut outcome = Outcome::default();
-    plan.finish_and_tell(&mut outcome);
+    plan.finish_and_tell(view, &mut outcome);
     outcome
 }
 
-/// A PUBLISH of ours to the server that owns a group, or to a GMS elsewhere, is over.
+/// A PUBLISH of ours to the server that owns a group is over (TS 24.379 9.2.2.2.6 step 5).
 pub fn request_ended(view: &mut View<'_>, request: &FunctionRequest, end: RequestEnd) -> Outcome<Over> {
-    let _ = (view, request, end);
-    Outcome::default()
+    let Asked::Affiliation { group, user, service, .. } = &request.what else { return Outcome::default() };
+    if request.from != FunctionKind::Participating {
+        return Outcome::default();
+    }
+    let mut plan = Plan::new(view.model, user);
+    let interval = view.policy.affiliation_interval;
+    let terms = Terms { now: view.now, expires: expiry(view.now, interval), granted: None };
+    let waits =
+        |entry: &GroupAffiliation| entry.owner.as_ref().is_some_and(|owner| owner.asked == Some(request.id));
+    let about = (group, *service);
+    let mut log = None;
+    match end {
+        // What is granted now is what the notification will say, or less.
+        RequestEnd::Taken { expires } => {
+            let granted =
+                expires.filter(|expires| *expires != 0).and_then(|expires| expiry(view.now, expires));
+            let terms = Terms { granted, ..terms };
+            plan.owner_says(about, |_, entry| {
+                let concerned = match entry.status {
+                    AffiliationStatus::Affiliating => waits(entry),
+                    _ => granted.is_some(),
+                };
+                concerned.then_some((On::Taken, terms))
+            });
+        }
+        // Once more, if what it asks for is what we can give.
+        RequestEnd::Failed { status: 423, min_expires: Some(WHOLE_INTERVAL), .. }
+            if plan.waiting(about, |owner| owner.asked == Some(request.id) && owner.attempts == 0) =>
+        {
+            plan.owner_says(about, |_, entry| waits(entry).then_some((On::Due, terms)));
+        }
+        // Silence says nothing about what was in force before. The owner may have heard what we asked: it is withdrawn.
+        RequestEnd::Failed { status, .. } if is_silence(status) => {
+            let asked = plan.waiting(about, |owner| owner.asked == Some(request.id));
+            plan.owner_says(about, |_, entry| {
+                let concerned = waits(entry) || entry.status == AffiliationStatus::Deaffiliating;
+                concerned.then_some((On::Failed, terms))
+            });
+            if asked {
+                plan.tell_owner(group, *service);
+            }
+            log = Some(format!("{user}: the owner of {group} is silent ({status})"));
+        }
+        RequestEnd::Failed { status, warnings, .. } => {
+            let kept = warnings.iter().any(|warning| warning.code == Some(NOT_ALLOWED));
+            let had = plan.any(about, |entry| entry.status == AffiliationStatus::Affiliated);
+            plan.owner_says(about, |_, entry| match entry.status {
+                AffiliationStatus::Deaffiliating if kept => Some((On::Kept, terms)),
+                AffiliationStatus::Affiliated if kept => None,
+                _ => Some((On::Failed, terms)),
+            });
+            // It may go by what it took before.
+            if had && !kept {
+                plan.tell_owner(group, *service);
+            }
+            let why = warnings.first().map_or("", |warning| warning.text.as_str());
+            log = Some(format!("{user}: refused by the owner of {group}: {status} {why}"));
+        }
+    }
+    let mut outcome = Outcome::default();
+    plan.finish_and_tell(view, &mut outcome);
+    outcome.log = log;
+    outcome
 }
 
-/// What the server that owns a group says.
+/// What the server that owns a group says (TS 24.379 9.2.2.2.7).
 pub fn heard(view: &mut View<'_>, watch: &Watch, heard: Heard) -> Outcome<Over> {
-    let _ = (view, watch, heard);
-    Outcome::default()
+    let Watching::GroupAffiliation { group, user, service } = &watch.what else { return Outcome::default() };
+    let about = (group, *service);
+    let mut plan = Plan::new(view.model, user);
+    let terms = Terms { now: view.now, expires: None, granted: None };
+    let mut outcome = Outcome::default();
+    match heard {
+        Heard::Affiliations(document) => {
+            if uri::identity(&document.entity).as_deref() != Some(group.as_str()) {
+                return outcome.logged(format!("notification of {} about another group ignored", watch.at));
+            }
+            let listed = listed(&document, user, view.now);
+            let asked = |owner: &AtOwner| owner.asked.map(|id| p_id_of(view.policy, id));
+            plan.owner_says(about, |client, entry| {
+                Some(match listed.get(client) {
+                    Some(granted) => (On::Listed, Terms { granted: *granted, ..terms }),
+                    None if document.p_id.is_some()
+                        && entry.owner.as_deref().and_then(asked) == document.p_id =>
+                    {
+                        (On::Refused, terms)
+                    }
+                    None => (On::Absent, terms),
+                })
+            });
+        }
+        // Whoever may not ask is not affiliated; a request that is under way has its own answer.
+        Heard::Refused(status) => {
+            let open = |owner: &AtOwner| owner.asked.is_some_and(|id| view.model.request(id).is_some());
+            let waits = |entry: &GroupAffiliation| entry.owner.as_deref().is_some_and(open);
+            let ended = plan.any(about, |entry| counts(entry, view.now) && !waits(entry));
+            plan.owner_says(about, |_, entry| (!waits(entry)).then_some((On::Failed, terms)));
+            if ended {
+                plan.tell_owner(group, *service);
+                outcome.log = Some(format!("{user}: the owner of {group} refuses to notify: {status}"));
+            }
+        }
+        Heard::Nothing | Heard::Lost => {}
+    }
+    plan.finish_and_tell(view, &mut outcome);
+    outcome
 }
 
-/// Whether the time of an entry is not over.
-pub(super) fn lasts(entry: &GroupAffiliation, now: Time) -> bool {
-    entry.expires.is_none_or(|expires| expires > now)
+/// The clients of a user that a notification of an owner lists, with the end of the grant.
+fn listed(document: &Presence, user: &UserId, now: Time) -> BTreeMap<ClientId, Option<Time>> {
+    let of_user =
+        document.tuples.iter().filter(|tuple| uri::identity(&tuple.id).as_deref() == Some(user.as_str()));
+    of_user
+        .flat_map(|tuple| &tuple.affiliations)
+        .filter(|affiliation| affiliation.expires.is_none_or(|expires| expires > now))
+        .filter_map(|affiliation| {
+            Some((ClientId::new(affiliation.client.as_deref()?.trim()), affiliation.expires))
+        })
+        .collect()
+}
+
+/// The code of Warning by which an owner says that it does not let an affiliation go: `function not allowed due to ...`.
+const NOT_ALLOWED: u16 = 100;
+
+/// Whether an end says nothing about the request itself.
+fn is_silence(status: u16) -> bool {
+    matches!(status, 408 | 480 | 500 | 503 | 504)
+}
+
+/// The p-id of a request to an owner, unlike that of any other request of any server.
+fn p_id_of(policy: &Policy, request: RequestRef) -> String {
+    format!("{}-{request}", policy.domain)
 }
 
 /// Whether an entry counts for N2 (TS 24.379 9.2.2.2.3 step 14 b): affiliated or about to be, and its time not over.
 pub(super) fn counts(entry: &GroupAffiliation, now: Time) -> bool {
-    entry.status != AffiliationStatus::Deaffiliating && lasts(entry, now)
+    entry.status != AffiliationStatus::Deaffiliating && entry.lasts(now)
 }
 
 /// Step 1: whose affiliations.
@@ -247,7 +377,8 @@ fn wanted(model: &Model, served: &UserId, ask: &PublishAsk) -> Result<Read, Refu
             .affiliations_of(served.as_str())
             .find(|record| matches(&record.client, &of_service(record), etag))
             .ok_or(Refusal::UnknownEntityTag)?;
-        let groups = of_service(record).into_iter().map(|entry| entry.group).collect();
+        let wanted = |entry: &GroupAffiliation| entry.status != AffiliationStatus::Deaffiliating;
+        let groups = of_service(record).into_iter().filter(wanted).map(|entry| entry.group).collect();
         return Ok(Read::Wanted(Wanted { client: record.client.clone(), groups, p_id: None }));
     };
     // Step 9.
@@ -305,8 +436,25 @@ fn candidates(
     dropped: &mut Vec<String>,
 ) -> Vec<GroupId> {
     let mut eligible = Vec::new();
+    // Groups of other owners, counted when the first one is met.
+    let mut elsewhere = None;
     for group in groups {
-        match owner_admits(view, plan.user(), &group, service) {
+        let admitted = match view.policy.controlling_of(&group) {
+            Place::Here => owning::admits(view, plan.user(), &group, service),
+            // The group policy is the owner's (TS 23.280 10.8.3.2 step 5).
+            Place::At(_) => {
+                let known = elsewhere.get_or_insert_with(|| plan.groups_elsewhere(client, view.now));
+                let new = known.insert((group.clone(), service));
+                if new && known.len() > GROUPS_ELSEWHERE_PER_USER {
+                    known.remove(&(group.clone(), service));
+                    dropped.push(format!("{group}: beyond {GROUPS_ELSEWHERE_PER_USER} groups elsewhere"));
+                    continue;
+                }
+                Ok(())
+            }
+            Place::Nowhere => Err(Refusal::PartnerNotPermitted(group.clone())),
+        };
+        match admitted {
             Ok(()) => eligible.push(group),
             Err(refusal) => dropped.push(format!("{group}: {refusal}")),
         }
@@ -338,31 +486,6 @@ fn candidates(
     eligible
 }
 
-/// TS 24.379 9.2.2.3.3 steps 4, 4a, 5 and 9.2.2.3.8: whether the server that owns the group lets the user in. Groups of
-/// partner systems are not reachable: no partner is configured to publish to (9.2.2.2.6).
-pub(super) fn owner_admits(
-    view: &View<'_>,
-    user: &UserId,
-    group: &GroupId,
-    service: Service,
-) -> Result<(), Refusal> {
-    if !view.policy.is_own(group) {
-        return Err(Refusal::PartnerNotPermitted(group.clone()));
-    }
-    let document =
-        view.model.group(Side::Mc, group.as_str()).ok_or_else(|| Refusal::NoSuchGroup(group.clone()))?;
-    if document.disabled {
-        return Err(Refusal::GroupDisabled(group.clone()));
-    }
-    if !groups::is_member(view.model, user, group) {
-        return Err(Refusal::NotMember(group.clone()));
-    }
-    if !document.services.contains(&service) {
-        return Err(Refusal::LocalPolicy { why: "a group does not offer the service" });
-    }
-    Ok(())
-}
-
 /// When an affiliation of this interval ends; the whole interval does not end by time.
 fn expiry(now: Time, interval: u32) -> Option<Time> {
     (interval != WHOLE_INTERVAL).then(|| now.plus(Duration::from_secs(u64::from(interval))))
@@ -387,8 +510,10 @@ fn entity_tag(
 
 /// What an entity tag stands for.
 fn state_of(user: &UserId, client: &ClientId, service: Service, entries: &[GroupAffiliation]) -> String {
-    let times: Vec<String> =
-        entries.iter().map(|entry| entry.expires.map_or(0, Time::as_millis).to_string()).collect();
-    let groups = entries.iter().zip(&times).flat_map(|(entry, time)| [entry.group.as_str(), time.as_str()]);
+    let wanted = entries.iter().filter(|entry| entry.status != AffiliationStatus::Deaffiliating);
+    let wanted: Vec<(&str, String)> = wanted
+        .map(|entry| (entry.group.as_str(), entry.expires.map_or(0, Time::as_millis).to_string()))
+        .collect();
+    let groups = wanted.iter().flat_map(|(group, time)| [*group, time.as_str()]);
     entity_tag::state([user.as_str(), client.as_str(), names::of(service).prefix].into_iter().chain(groups))
 }

@@ -57,7 +57,7 @@ pub(super) struct Caller {
 
 impl Caller {
     /// The call is accepted, and affiliates its caller if it was to.
-    pub fn affiliate(&self, view: &View<'_>, call: &Call, out: &mut Outcome<Over>) {
+    pub fn affiliate(&self, view: &mut View<'_>, call: &Call, out: &mut Outcome<Over>) {
         if let (Standing::ByCall, Some(client)) = (self.standing, &self.client) {
             by_call::take_in(view, &call.initiator, client, call.service, &call.group.id, out);
         }

@@ -133,7 +133,7 @@ pub(super) fn incoming(
 /// # Errors
 /// 486 with 102: N2.
 fn affiliate<W>(
-    view: &View<'_>,
+    view: &mut View<'_>,
     user: &UserId,
     client: Option<&ClientId>,
     invitation: &Invitation,
@@ -232,7 +232,7 @@ impl AwaitControlling {
     }
 
     /// TS 24.379 6.3.2.1.5.2.
-    fn established(self, view: &View<'_>, mut acceptance: Acceptance) -> Outcome<Self> {
+    fn established(self, view: &mut View<'_>, mut acceptance: Acceptance) -> Outcome<Self> {
         let participation = Participation {
             id: self.id,
             role: ParticipationRole::Originating,
@@ -306,7 +306,7 @@ impl AwaitControlling {
         outcome
     }
 
-    fn refuse(self, view: &View<'_>, rejection: Rejection) -> Outcome<Self> {
+    fn refuse(self, view: &mut View<'_>, rejection: Rejection) -> Outcome<Self> {
         let refuse = CallSend::Refuse { leg: self.client_leg, rejection: Box::new(rejection) };
         let mut outcome = Outcome::end(Vec::new(), vec![Send::Call(refuse)]);
         self.not_affiliated(view, &mut outcome);
@@ -314,7 +314,7 @@ impl AwaitControlling {
     }
 
     /// TS 24.379 9.2.2.2.14: nothing came of the call.
-    fn not_affiliated<W>(&self, view: &View<'_>, outcome: &mut Outcome<W>) {
+    fn not_affiliated<W>(&self, view: &mut View<'_>, outcome: &mut Outcome<W>) {
         if let (true, Some(client)) = (self.affiliating, &self.client) {
             by_call::cancel(view, &self.user, client, self.service, &self.group, outcome);
         }

@@ -17,7 +17,7 @@
 //! same MESSAGE, which tells its user; if nothing comes, the latter says `timeout` by itself, so a partner that knows
 //! nothing of all this does no harm.
 
-use super::affiliation::{lasts, served_user};
+use super::affiliation::served_user;
 use super::proposing::CommandAsk;
 use super::remote_change::Originator;
 use crate::documents::affiliation_command::AffiliationCommand;
@@ -309,7 +309,7 @@ fn entry(
 ) -> Option<AffiliationStatus> {
     let record = view.model.affiliations(user.as_str(), client.as_str())?;
     let live = |entry: &&GroupAffiliation| {
-        entry.service == service && entry.group == *group && lasts(entry, view.now)
+        entry.service == service && entry.group == *group && entry.lasts(view.now)
     };
     record.groups.iter().find(live).map(|entry| entry.status)
 }

@@ -17,7 +17,7 @@
 //! A proposal is a transaction and nothing more: nothing of it is kept, who gets no answer sends it again. Only where
 //! outcomes are told (`proposal_outcome`, step 6) it is a fact: see `proposal_end`.
 
-use super::affiliation::{counts, owner_admits, served_user};
+use super::affiliation::{counts, owning, served_user};
 use super::proposal_end;
 use super::remote_change::{Originator, between_servers};
 use crate::documents::affiliation_command::AffiliationCommand;
@@ -105,7 +105,7 @@ fn within_reach(
     command: &AffiliationCommand,
 ) -> Result<(), Refusal> {
     for group in command.affiliate.iter().filter(|group| view.policy.is_own(group)) {
-        owner_admits(view, target, group, service)?;
+        owning::admits(view, target, group, service)?;
     }
     let limit = view.model.user(target.as_str()).and_then(|user| user.profile.max_affiliations_n2);
     let Some(limit) = limit else { return Ok(()) };

@@ -94,7 +94,7 @@ pub fn register(view: &mut View<'_>, ask: RegisterAsk) -> Result<Outcome<Over>, 
 }
 
 /// Bindings of an address of record that ended by time. Nothing comes of a timer that is early.
-pub fn expire(view: &View<'_>, public_id: &PublicId) -> Outcome<Over> {
+pub fn expire(view: &mut View<'_>, public_id: &PublicId) -> Outcome<Over> {
     let mut outcome = Outcome::default();
     if let Some(registration) = view.model.registration(public_id.as_str()) {
         let live = live_bindings(view, public_id);
@@ -226,7 +226,7 @@ fn binding(
 /// Makes these the bindings of the address of record, and draws the consequences for affiliations: a client that came for
 /// a service gets the groups of the profile for it, a client that is gone loses its groups.
 fn store(
-    view: &View<'_>,
+    view: &mut View<'_>,
     user: &UserId,
     public_id: &PublicId,
     bindings: Vec<Binding>,
@@ -252,7 +252,7 @@ fn store(
 
     let mut plan = Plan::new(view.model, user);
     for client in before.gone(&after, view.model, user) {
-        plan.keep(&client, |_| false);
+        plan.log_off(&client, view.now, |_| true);
         settings::forget(view.model, user, &client, outcome);
     }
     let mut dropped = Vec::new();
@@ -268,7 +268,7 @@ fn store(
         let (public_id, user) = (public_id.clone(), user.clone());
         Change::Put(Fact::Registration(Registration { public_id, user, bindings }))
     });
-    plan.finish_and_tell(outcome);
+    plan.finish_and_tell(view, outcome);
     if !dropped.is_empty() {
         outcome.log = Some(format!("{user}: groups of the profile left out: {}", dropped.join("; ")));
     }

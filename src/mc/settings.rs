@@ -108,7 +108,7 @@ pub fn publish(view: &mut View<'_>, ask: SettingsAsk) -> Result<Outcome<Over>, R
     if !is_authorised(view, user, &client, ask.service) {
         let mut plan = Plan::new(view.model, user);
         let dropped = affiliation::implicit(view, &mut plan, &client, ask.service);
-        plan.finish_and_tell(&mut outcome);
+        plan.finish_and_tell(view, &mut outcome);
         if !dropped.is_empty() {
             let line = format!("{user}: groups of the profile left out: {}", dropped.join("; "));
             outcome = outcome.logged(line);
@@ -118,7 +118,7 @@ pub fn publish(view: &mut View<'_>, ask: SettingsAsk) -> Result<Outcome<Over>, R
 }
 
 /// Settings that ended by time: a log-off. Nothing comes of a timer that is early.
-pub fn expire(view: &View<'_>, user: &UserId, client: &ClientId, service: Service) -> Outcome<Over> {
+pub fn expire(view: &mut View<'_>, user: &UserId, client: &ClientId, service: Service) -> Outcome<Over> {
     let mut outcome = Outcome::default();
     let settings = view.model.settings(user, client, service);
     if settings.is_some_and(|settings| settings.active && settings.expires.is_some_and(|end| end <= view.now))
@@ -153,7 +153,13 @@ pub(super) fn answer_mode(
 }
 
 /// 7.3.5: what the client had for the service goes; while it is registered we remember that it has logged off.
-fn log_off(view: &View<'_>, user: &UserId, client: &ClientId, service: Service, outcome: &mut Outcome<Over>) {
+fn log_off(
+    view: &mut View<'_>,
+    user: &UserId,
+    client: &ClientId,
+    service: Service,
+    outcome: &mut Outcome<Over>,
+) {
     let (user_id, client_id) = (user.clone(), client.clone());
     let stored = view.model.settings(user, client, service);
     if registration::is_authorised(view, user, client, service) {
@@ -172,8 +178,8 @@ fn log_off(view: &View<'_>, user: &UserId, client: &ClientId, service: Service, 
         outcome.changes.push(Change::Remove(FactKey::Settings(user_id, client_id, service)));
     }
     let mut plan = Plan::new(view.model, user);
-    plan.keep(client, |entry| entry.service != service);
-    plan.finish_and_tell(outcome);
+    plan.log_off(client, view.now, |of| of == service);
+    plan.finish_and_tell(view, outcome);
 }
 
 /// Whether the client is logged on to the service: by its settings, or by its registration.

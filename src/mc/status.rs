@@ -7,7 +7,6 @@
 //!    |<-- NOTIFY: whole state ------| at once, and on every change
 //! ```
 
-use super::affiliation::lasts;
 use super::remote_change::Originator;
 use crate::documents::pidf::{Affiliation, Presence, Tuple};
 use crate::env::Time;
@@ -55,12 +54,11 @@ pub fn document(model: &Model, watched: &Watched, p_id: Option<&str>, now: Time)
                 .groups
                 .iter()
                 // a) Nothing whose time is over; b) what is de-affiliated has no entry.
-                .filter(|entry| entry.service == *service && lasts(entry, now))
-                .map(|entry| Affiliation {
-                    group: Some(entry.group.to_string()),
-                    client: None,
-                    status: Some(entry.status),
-                    expires: entry.expires,
+                .filter(|entry| entry.service == *service && entry.lasts(now))
+                .map(|entry| {
+                    // What is on its way out has no time worth telling.
+                    let ends = entry.ends().filter(|_| entry.status != AffiliationStatus::Deaffiliating);
+                    Affiliation::to_group(entry.group.as_str(), Some(entry.status), ends)
                 })
                 .collect(),
         })
@@ -158,13 +156,7 @@ mod tests {
     fn what_is_over_or_of_another_service_is_left_out_and_empty_tuples_too() {
         let mut world = world();
         let ends = world.now.plus(Duration::from_secs(10));
-        let entry = |group: &str, expires, service| GroupAffiliation {
-            group: group_id(group),
-            status: AffiliationStatus::Affiliated,
-            expires,
-            service,
-            by_call: false,
-        };
+        let entry = |group: &str, expires, service| GroupAffiliation::own(group_id(group), service, expires);
         world.apply(&[Change::Put(Fact::Affiliation(ClientAffiliations {
             user: user_id("alice"),
             client: ClientId::from("a"),

@@ -56,6 +56,8 @@ pub enum Fact {
     Withdrawal(Withdrawal),
     /// A finished operation of a GMS elsewhere.
     Exchange(Exchange),
+    /// The affiliation of a user who is served elsewhere to a group that is owned here.
+    OwnedAffiliation(OwnedAffiliation),
 }
 
 /// Names a record.
@@ -99,6 +101,8 @@ pub enum FactKey {
     Withdrawal(GroupId),
     /// Of [`Fact::Exchange`]: who asked, and the transaction-id of the request.
     Exchange(Psi, String),
+    /// Of [`Fact::OwnedAffiliation`].
+    OwnedAffiliation(GroupId, UserId, Service),
 }
 
 impl Fact {
@@ -129,6 +133,9 @@ impl Fact {
             Self::Withdrawal(withdrawal) => FactKey::Withdrawal(withdrawal.temporary.clone()),
             Self::Exchange(exchange) => {
                 FactKey::Exchange(exchange.with.clone(), exchange.transaction_id.clone())
+            }
+            Self::OwnedAffiliation(owned) => {
+                FactKey::OwnedAffiliation(owned.group.clone(), owned.user.clone(), owned.service)
             }
         }
     }
@@ -244,13 +251,68 @@ pub struct GroupAffiliation {
     pub group: GroupId,
     /// Status (TS 24.379 9.3.1.2); `deaffiliated` is the absence of the entry.
     pub status: AffiliationStatus,
-    /// When the affiliation ends; `None`: not by time (interval 4294967295).
+    /// When what was granted to the client ends; `None`: not by time (interval 4294967295).
     pub expires: Option<Time>,
     /// Service that the affiliation is for.
     pub service: Service,
     /// The request for a call brought it, and is not answered yet (TS 24.379 9.2.2.2.12): only while `Affiliating`. If the
     /// call is refused the entry goes, and a restart, which ends the call, takes it along.
     pub by_call: bool,
+    /// How it stands with the server that owns the group; `None`: this server owns it.
+    pub owner: Option<Box<AtOwner>>,
+}
+
+impl GroupAffiliation {
+    /// An entry in force, of a group that is owned here.
+    pub fn own(group: GroupId, service: Service, expires: Option<Time>) -> Self {
+        Self { group, status: AffiliationStatus::Affiliated, expires, service, by_call: false, owner: None }
+    }
+
+    /// When it ends by time: what was granted to the client, or what the owner granted.
+    pub fn ends(&self) -> Option<Time> {
+        let granted = self.owner.as_ref().and_then(|owner| owner.expires);
+        self.expires.into_iter().chain(granted).min()
+    }
+
+    /// Whether its time is not over.
+    pub fn lasts(&self, now: Time) -> bool {
+        self.ends().is_none_or(|end| end > now)
+    }
+
+    /// When something is to be done about it: its end, or the next publishing to the owner.
+    pub fn due(&self) -> Option<Time> {
+        let publish = self.owner.as_ref().and_then(|owner| owner.publish_at);
+        self.ends().into_iter().chain(publish).min()
+    }
+}
+
+/// What the server that serves a user keeps of its talk with the server that owns a group (TS 24.379 9.2.2.2.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtOwner {
+    /// The request that carried this entry and that no notification has answered yet: its affiliating p-id.
+    pub asked: Option<RequestRef>,
+    /// How often it was asked again because no notification came.
+    pub attempts: u8,
+    /// When the owner's grant ends; `None`: not by time.
+    pub expires: Option<Time>,
+    /// Next publishing: when to publish again, to refresh the grant or because no notification came.
+    pub publish_at: Option<Time>,
+}
+
+/// The affiliation of a user who is served elsewhere to a group that is owned here (TS 24.379 9.2.2.3.2). That it is there
+/// means affiliated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnedAffiliation {
+    /// The group.
+    pub group: GroupId,
+    /// The user.
+    pub user: UserId,
+    /// The service.
+    pub service: Service,
+    /// The clients by which the user is affiliated, in order; at least one.
+    pub clients: Vec<ClientId>,
+    /// When it ends; `None`: not by time.
+    pub expires: Option<Time>,
 }
 
 /// Status values that may stand in a document.
@@ -481,6 +543,15 @@ pub enum Watched {
         /// Service.
         service: Service,
     },
+    /// At the owner of a group: by which clients a user who is served elsewhere is affiliated (TS 24.379 9.2.2.3.4).
+    GroupAffiliation {
+        /// The group.
+        group: GroupId,
+        /// The user.
+        user: UserId,
+        /// Service.
+        service: Service,
+    },
     /// The roster of a call (TS 24.379 10.1.3.4).
     Conference {
         /// The call.
@@ -504,6 +575,7 @@ impl Watched {
     pub fn service(&self) -> Service {
         match self {
             Self::Affiliations { service, .. }
+            | Self::GroupAffiliation { service, .. }
             | Self::Conference { service, .. }
             | Self::Group { service, .. } => *service,
         }
@@ -512,7 +584,7 @@ impl Watched {
     /// The event package (RFC 3856, RFC 4575).
     pub fn package(&self) -> &'static str {
         match self {
-            Self::Affiliations { .. } | Self::Group { .. } => "presence",
+            Self::Affiliations { .. } | Self::GroupAffiliation { .. } | Self::Group { .. } => "presence",
             Self::Conference { .. } => "conference",
         }
     }

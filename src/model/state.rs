@@ -19,7 +19,7 @@ pub struct Model {
     affiliations: HashMap<UserId, Vec<ClientAffiliations>>,
     /// Records with an entry that is on its way in or out.
     unsettled: BTreeSet<(UserId, ClientId)>,
-    affiliated: PerService<HashMap<GroupId, BTreeMap<UserId, BTreeSet<ClientId>>>>,
+    affiliated: PerService<Affiliated>,
     calls: BTreeMap<CallRef, Call>,
     call_of_group: PerService<HashMap<GroupId, CallRef>>,
     participants: BTreeMap<CallRef, BTreeMap<LegId, Participant>>,
@@ -33,6 +33,7 @@ pub struct Model {
     owed_to: HashMap<UserId, BTreeSet<OwedRef>>,
     operations: HashMap<(UserId, String), Operation>,
     requests: BTreeMap<RequestRef, FunctionRequest>,
+    requests_about: HashMap<(Psi, String), BTreeSet<RequestRef>>,
     watches: BTreeMap<WatchRef, Watch>,
     watch_of: HashMap<Watching, WatchRef>,
     proposals: BTreeMap<ProposalRef, Proposal>,
@@ -48,6 +49,30 @@ pub struct Model {
     /// Operations whose result is awaited: requestor and transaction-id, with the fingerprint of the request.
     unfinished: HashMap<(UserId, String), u64>,
     exchanges: HashMap<(Psi, String), Exchange>,
+    owned: HashMap<GroupId, BTreeMap<(UserId, Service), OwnedAffiliation>>,
+}
+
+/// Users affiliated to groups, with their clients.
+type Affiliated = HashMap<GroupId, BTreeMap<UserId, BTreeSet<ClientId>>>;
+
+fn no_longer_affiliated<'a>(
+    affiliated: &mut Affiliated,
+    group: &GroupId,
+    user: &UserId,
+    gone: impl IntoIterator<Item = &'a ClientId>,
+) {
+    let Some(users) = affiliated.get_mut(group) else { return };
+    if let Some(clients) = users.get_mut(user) {
+        for client in gone {
+            clients.remove(client);
+        }
+        if clients.is_empty() {
+            users.remove(user);
+        }
+    }
+    if users.is_empty() {
+        affiliated.remove(group);
+    }
 }
 
 fn of_client<'a>(
@@ -75,6 +100,7 @@ struct Groups {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum WatchKey {
     User(UserId),
+    GroupAndUser(GroupId, UserId),
     Call(CallRef),
     Group(GroupId),
 }
@@ -83,6 +109,7 @@ impl WatchKey {
     fn of(watched: &Watched) -> Self {
         match watched {
             Watched::Affiliations { user, .. } => Self::User(user.clone()),
+            Watched::GroupAffiliation { group, user, .. } => Self::GroupAndUser(group.clone(), user.clone()),
             Watched::Conference { call, .. } => Self::Call(*call),
             Watched::Group { group, .. } => Self::Group(group.clone()),
         }
@@ -200,6 +227,8 @@ impl Model {
                 self.operations.insert(key, operation);
             }
             Fact::Request(request) => {
+                let about = (request.to.clone(), request.what.subject());
+                self.requests_about.entry(about).or_default().insert(request.id);
                 self.requests.insert(request.id, request);
             }
             Fact::Watch(watch) => {
@@ -243,6 +272,12 @@ impl Model {
             Fact::Exchange(exchange) => {
                 let key = (exchange.with.clone(), exchange.transaction_id.clone());
                 self.exchanges.insert(key, exchange);
+            }
+            Fact::OwnedAffiliation(owned) => {
+                let users = self.affiliated[owned.service].entry(owned.group.clone()).or_default();
+                users.entry(owned.user.clone()).or_default().extend(owned.clients.iter().cloned());
+                let of_group = self.owned.entry(owned.group.clone()).or_default();
+                of_group.insert((owned.user.clone(), owned.service), owned);
             }
         }
     }
@@ -330,6 +365,14 @@ impl Model {
             FactKey::Exchange(with, transaction) => {
                 self.exchanges.remove(&(with.clone(), transaction.clone()));
             }
+            FactKey::OwnedAffiliation(group, user, service) => {
+                if let Some(of_group) = self.owned.get_mut(group) {
+                    of_group.remove(&(user.clone(), *service));
+                    if of_group.is_empty() {
+                        self.owned.remove(group);
+                    }
+                }
+            }
         }
     }
 
@@ -352,18 +395,14 @@ impl Model {
                     self.unsettled.remove(&(user.clone(), client.clone()));
                 }
                 for entry in &old.groups {
-                    let affiliated = &mut self.affiliated[entry.service];
-                    let Some(users) = affiliated.get_mut(&entry.group) else { continue };
-                    if let Some(clients) = users.get_mut(user) {
-                        clients.remove(client);
-                        if clients.is_empty() {
-                            users.remove(user);
-                        }
-                    }
-                    if users.is_empty() {
-                        affiliated.remove(&entry.group);
-                    }
+                    let clients = std::iter::once(client);
+                    no_longer_affiliated(&mut self.affiliated[entry.service], &entry.group, user, clients);
                 }
+            }
+            FactKey::OwnedAffiliation(group, user, service) => {
+                let old = self.owned.get(group).and_then(|of_group| of_group.get(&(user.clone(), *service)));
+                let Some(old) = old else { return };
+                no_longer_affiliated(&mut self.affiliated[*service], group, user, &old.clients);
             }
             FactKey::Call(id) => {
                 if let Some(old) = self.calls.get(id)
@@ -406,6 +445,17 @@ impl Model {
                     ids.remove(id);
                     if ids.is_empty() {
                         self.owed_to.remove(&old.to);
+                    }
+                }
+            }
+            FactKey::Request(id) => {
+                if let Some(old) = self.requests.get(id) {
+                    let about = (old.to.clone(), old.what.subject());
+                    if let Some(ids) = self.requests_about.get_mut(&about) {
+                        ids.remove(id);
+                        if ids.is_empty() {
+                            self.requests_about.remove(&about);
+                        }
                     }
                 }
             }
@@ -646,6 +696,15 @@ impl Model {
         self.watching(WatchKey::User(user.clone()))
     }
 
+    /// Subscriptions of functions elsewhere to the affiliation of a user of theirs to a group that is owned here.
+    pub fn watchers_of_affiliation(
+        &self,
+        group: &GroupId,
+        user: &UserId,
+    ) -> impl Iterator<Item = &Subscription> + use<'_> {
+        self.watching(WatchKey::GroupAndUser(group.clone(), user.clone()))
+    }
+
     /// Subscriptions to the roster of a call.
     pub fn watchers_of_call(&self, call: CallRef) -> impl Iterator<Item = &Subscription> {
         self.watching(WatchKey::Call(call))
@@ -694,6 +753,7 @@ impl Model {
                     self.call(*id).into_iter().chain(new).map(|call| (call.group.id.clone(), call.service)),
                 );
             }
+            FactKey::OwnedAffiliation(group, _, service) => groups.push((group.clone(), *service)),
             FactKey::TemporaryGroup(Side::Mc, group) => {
                 groups.extend(Service::ALL.map(|service| (group.clone(), service)));
             }
@@ -745,6 +805,36 @@ impl Model {
     /// All requests to functions elsewhere that are not answered for good.
     pub fn requests(&self) -> impl Iterator<Item = &FunctionRequest> {
         self.requests.values()
+    }
+
+    /// Requests to a function elsewhere about one subject ([`Asked::subject`]), in no particular order.
+    pub fn requests_about(
+        &self,
+        to: &Psi,
+        subject: &str,
+    ) -> impl Iterator<Item = &FunctionRequest> + use<'_> {
+        let ids = self.requests_about.get(&(to.clone(), subject.to_owned()));
+        ids.into_iter().flatten().filter_map(|id| self.requests.get(id))
+    }
+
+    /// The affiliation of a user who is served elsewhere to a group that is owned here.
+    pub fn owned_affiliation(
+        &self,
+        group: &str,
+        user: &UserId,
+        service: Service,
+    ) -> Option<&OwnedAffiliation> {
+        self.owned.get(group).and_then(|of_group| of_group.get(&(user.clone(), service)))
+    }
+
+    /// Affiliations to a group that is owned here of users who are served elsewhere, in order of the user.
+    pub fn owned_affiliations(&self, group: &str) -> impl Iterator<Item = &OwnedAffiliation> {
+        self.owned.get(group).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Groups that are owned here and to which users who are served elsewhere are affiliated, in no particular order.
+    pub fn owned_groups(&self) -> impl Iterator<Item = &GroupId> {
+        self.owned.keys()
     }
 
     /// A subscription of ours.

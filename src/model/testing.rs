@@ -148,13 +148,7 @@ pub fn affiliation(user: &str, client: &str, groups: &[&str]) -> Change {
         client: ClientId::from(client),
         groups: groups
             .iter()
-            .map(|group| GroupAffiliation {
-                group: group_id(group),
-                status: AffiliationStatus::Affiliated,
-                expires: None,
-                service: Service::Mcptt,
-                by_call: false,
-            })
+            .map(|group| GroupAffiliation::own(group_id(group), Service::Mcptt, None))
             .collect(),
     }))
 }

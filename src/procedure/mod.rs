@@ -211,6 +211,18 @@ pub enum Send {
         /// Echo of `p-id`.
         p_id: Option<String>,
     },
+    /// The affiliation of a user who is served elsewhere to a group that is owned here changed, or was published again:
+    /// every watcher of it gets a NOTIFY (TS 24.379 9.2.2.3.5). `p_id`: of the PUBLISH that caused it.
+    GroupAffiliation {
+        /// The group.
+        group: GroupId,
+        /// The user.
+        user: UserId,
+        /// The service.
+        service: Service,
+        /// Echo of `p-id`.
+        p_id: Option<String>,
+    },
     /// MC service server to GMS, in memory when both are here: who is affiliated changed (TS 23.280 10.8 "status
     /// update").
     AffiliationUpdate {

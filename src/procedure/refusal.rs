@@ -163,6 +163,9 @@ pub enum Refusal {
     /// No group document (113).
     #[error("group {0} does not exist")]
     NoSuchGroup(GroupId),
+    /// No group document to be affiliated by (113).
+    #[error("group {0} does not exist")]
+    NoGroupToAffiliate(GroupId),
     /// 115.
     #[error("group {0} is disabled")]
     GroupDisabled(GroupId),
@@ -348,6 +351,7 @@ impl Refusal {
             Self::TooManyCalls { .. } => Answer::warned(486, 103),
             Self::MediaNotAcceptable { why } => Answer::worded(488, *why),
             Self::NoSuchGroup(_) => Answer::warned(404, 113),
+            Self::NoGroupToAffiliate(_) => Answer::warned(403, 113),
             Self::GroupDisabled(_) => Answer::warned(403, 115),
             Self::NotMember(_) => Answer::warned(403, 116),
             Self::WrongSessionType { prearranged } => {

@@ -4,9 +4,10 @@ use super::Service;
 use super::passing_on::PassRef;
 use crate::env::Time;
 use crate::env::wheel::{TimerId, Wheel};
+use crate::mc::affiliation::owning;
 use crate::model::{
-    Change, ClientId, Fact, FactKey, GroupId, OwedRef, ProposalRef, Psi, PublicId, RequestRef,
-    Service as McService, SubscriptionRef, UserId, WatchRef,
+    Change, ClientId, Fact, FactKey, GroupAffiliation, GroupId, OwedRef, ProposalRef, Psi, PublicId,
+    RequestRef, Service as McService, SubscriptionRef, UserId, WatchRef,
 };
 use crate::procedure::Wake;
 use crate::{gms, mc};
@@ -23,6 +24,8 @@ pub(super) enum Alarm {
     Affiliation(UserId, ClientId),
     /// The settings of a client for a service run out.
     Settings(UserId, ClientId, McService),
+    /// The affiliation of a user who is served elsewhere runs out.
+    OwnedAffiliation(GroupId, UserId, McService),
     /// A request that is owed is given up.
     OwedGivenUp(OwedRef),
     /// A request that is owed is tried again.
@@ -120,12 +123,16 @@ impl Service {
                 Alarm::Registration(registration.public_id.clone()),
             ),
             Fact::Affiliation(client) => (
-                client.groups.iter().filter_map(|entry| entry.expires).min(),
+                client.groups.iter().filter_map(GroupAffiliation::due).min(),
                 Alarm::Affiliation(client.user.clone(), client.client.clone()),
             ),
             Fact::Settings(settings) => (
                 settings.expires,
                 Alarm::Settings(settings.user.clone(), settings.client.clone(), settings.service),
+            ),
+            Fact::OwnedAffiliation(owned) => (
+                owned.expires,
+                Alarm::OwnedAffiliation(owned.group.clone(), owned.user.clone(), owned.service),
             ),
             Fact::Owed(owed) => (Some(owed.until), Alarm::OwedGivenUp(owed.id)),
             Fact::Proposal(proposal) => (Some(proposal.until), Alarm::Proposal(proposal.id)),
@@ -164,6 +171,9 @@ impl Service {
             FactKey::Settings(user, client, service) => {
                 self.alarms.cancel(&Alarm::Settings(user.clone(), client.clone(), *service));
             }
+            FactKey::OwnedAffiliation(group, user, service) => {
+                self.alarms.cancel(&Alarm::OwnedAffiliation(group.clone(), user.clone(), *service));
+            }
             FactKey::Owed(id) => {
                 self.alarms.cancel(&Alarm::OwedGivenUp(*id));
                 self.alarms.cancel(&Alarm::OwedAgain(*id));
@@ -197,15 +207,19 @@ impl Service {
                     self.carry_out(now, outcome);
                 }
                 Alarm::Registration(public_id) => {
-                    let outcome = mc::registration::expire(&view!(self, now), &public_id);
+                    let outcome = mc::registration::expire(&mut view!(self, now), &public_id);
                     self.carry_out(now, outcome);
                 }
                 Alarm::Affiliation(user, client) => {
-                    let outcome = mc::affiliation::expire(&view!(self, now), &user, &client);
+                    let outcome = mc::affiliation::expire(&mut view!(self, now), &user, &client);
+                    self.carry_out(now, outcome);
+                }
+                Alarm::OwnedAffiliation(group, user, of) => {
+                    let outcome = owning::expire(&view!(self, now), &group, &user, of);
                     self.carry_out(now, outcome);
                 }
                 Alarm::Settings(user, client, service) => {
-                    let outcome = mc::settings::expire(&view!(self, now), &user, &client, service);
+                    let outcome = mc::settings::expire(&mut view!(self, now), &user, &client, service);
                     self.carry_out(now, outcome);
                 }
                 Alarm::OwedGivenUp(owed) => self.give_up_owed(now, owed),

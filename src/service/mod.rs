@@ -15,6 +15,7 @@
 //! | `passing_on` | requests that go on to clients or to functions elsewhere while their sender waits |
 //! | `requests` | requests to functions elsewhere |
 //! | `between` | what group management servers say to each other |
+//! | `owning` | what functions elsewhere say about groups that are owned here |
 //! | `watch` | who watches us, and the notifications |
 //! | `subscribing` | what we watch elsewhere |
 //! | `watching_elsewhere` | affiliations of users elsewhere, for watchers here |
@@ -43,6 +44,7 @@ mod legs;
 mod messages;
 mod overload;
 mod owed;
+mod owning;
 mod passing_on;
 mod publishing;
 mod reach;
@@ -404,6 +406,9 @@ impl Service {
                     let outcome = crate::mc::proposal_end::settle(&mut view!(self, now), &user, service);
                     self.carry_out(now, outcome);
                 }
+            }
+            Send::GroupAffiliation { group, user, service, p_id } => {
+                self.notify_group_affiliation(now, (&group, &user), service, p_id.as_deref());
             }
             Send::AffiliationUpdate { user, service, groups } => {
                 // The GMS asks the model for affiliated members when it needs them: in one process nothing is sent.

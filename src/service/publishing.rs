@@ -27,6 +27,9 @@ impl Service {
         request: &Request,
     ) -> Result<(), Unknown> {
         let refuse = |refusal| Unknown::Refuse(refusal);
+        if self.addressed_controlling(request) {
+            return self.publish_group(now, id, flow, request);
+        }
         self.addressed_participating(request).map_err(refuse)?;
         let event = self.event(request).map_err(refuse)?;
         if event == "poc-settings" {

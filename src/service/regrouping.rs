@@ -202,10 +202,10 @@ impl Walk {
         for name in USERS {
             for client in CLIENTS {
                 let (user, client) = (user_id(name), ClientId::from(client));
-                let outcome = affiliation::expire(&self.world.view(), &user, &client);
+                let outcome = affiliation::expire(&mut self.world.view(), &user, &client);
                 self.keep(&outcome);
             }
-            let outcome = registration::expire(&self.world.view(), &public_id(name));
+            let outcome = registration::expire(&mut self.world.view(), &public_id(name));
             self.keep(&outcome);
         }
     }

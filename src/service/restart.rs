@@ -50,6 +50,8 @@ impl Service {
                 subscription.expires,
             );
         }
+        let outcome = crate::mc::affiliation::owning::recheck(&view!(self, now));
+        self.carry_out(now, outcome);
         let outcome = calls::restore(&mut view!(self, now), &mut self.open);
         self.carry_out(now, outcome);
         for subscription in subscriptions.iter().filter(|subscription| subscription.owed) {

@@ -146,6 +146,12 @@ impl Service {
         }
     }
 
+    /// Whether the controlling function itself is asked, not a session of it.
+    pub(super) fn addressed_controlling(&self, request: &Request) -> bool {
+        let addressed = request.uri().identity();
+        self.setup.policy.functions.controlling.iter().any(|psi| psi.as_str() == addressed)
+    }
+
     pub(super) fn addressed_participating(&self, request: &Request) -> Result<(), Refusal> {
         let addressed = request.uri().identity();
         let ours = self.setup.policy.functions.participating.iter().any(|psi| psi.as_str() == addressed);

@@ -6,6 +6,7 @@ use super::render::is_focus;
 use super::trust::{Unknown, malformed};
 use crate::documents::{Body, McInfo, multipart, names, pidf};
 use crate::env::Time;
+use crate::mc::affiliation::owning;
 use crate::mc::remote_change::Originator;
 use crate::mc::{conference, dynamic, status};
 use crate::model::{
@@ -36,6 +37,9 @@ impl Service {
         }
         let refuse = |refusal| Unknown::Refuse(refusal);
         let event = self.event(request).map_err(refuse)?;
+        if event == "presence" && self.addressed_controlling(request) {
+            return self.subscribe_group(now, id, flow, request);
+        }
         let bodies = self.bodies(request).map_err(refuse)?;
         match event.as_str() {
             "presence" => self.watch_affiliations(now, id, flow, request, bodies),
@@ -219,6 +223,25 @@ impl Service {
         }
     }
 
+    /// The affiliation of a user who is served elsewhere to a group that is owned here changed for a service.
+    pub(super) fn notify_group_affiliation(
+        &mut self,
+        now: Time,
+        (group, user): (&GroupId, &UserId),
+        of: McService,
+        p_id: Option<&str>,
+    ) {
+        let watching: Vec<SubscriptionRef> = self
+            .model
+            .watchers_of_affiliation(group, user)
+            .filter(|watcher| watcher.watched.service() == of)
+            .map(|watcher| watcher.id)
+            .collect();
+        for id in watching {
+            self.notify(now, id, p_id, None);
+        }
+    }
+
     /// The roster of a call changed, or the call is over (`ended`).
     pub(super) fn notify_roster(&mut self, now: Time, call: CallRef, ended: Option<&str>) {
         let watching: Vec<SubscriptionRef> =
@@ -251,6 +274,13 @@ impl Service {
         p_id: Option<&str>,
     ) -> (Vec<(Name, String)>, Option<OutBody>) {
         match &subscription.watched {
+            Watched::GroupAffiliation { service, .. } => {
+                let Some(document) = owning::document(&self.model, &subscription.watched, p_id, now) else {
+                    return (Vec::new(), None);
+                };
+                let (content_type, content) = (names::PIDF.to_owned(), document.encode(*service).into());
+                (Vec::new(), Some(OutBody { content_type, content }))
+            }
             Watched::Affiliations { service, client, .. } => {
                 let document = match self.user_elsewhere(subscription) {
                     Some(watching) => self.heard_elsewhere(&watching, client.as_ref(), p_id),

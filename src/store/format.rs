@@ -77,11 +77,17 @@ fn samples() -> Vec<Fact> {
                 (AffiliationStatus::Deaffiliating, Service::McData, Some(Time::from_millis(u64::MAX))),
             ]
             .map(|(status, service, expires)| GroupAffiliation {
-                group: "sip:fire@one.example".into(),
                 status,
-                expires,
-                service,
                 by_call: status == AffiliationStatus::Affiliating,
+                owner: (status != AffiliationStatus::Affiliated).then(|| {
+                    Box::new(AtOwner {
+                        asked: Some(RequestRef(1)),
+                        attempts: 2,
+                        expires: Some(Time::from_millis(3)),
+                        publish_at: Some(Time::from_millis(4)),
+                    })
+                }),
+                ..GroupAffiliation::own("sip:fire@one.example".into(), service, expires)
             })
             .to_vec(),
         }),
@@ -168,6 +174,11 @@ fn samples() -> Vec<Fact> {
     let watched = [
         Watched::Affiliations { user: "sip:bob@one.example".into(), client: None, service: Service::McVideo },
         Watched::Conference { call: CallRef(10), service: Service::McVideo },
+        Watched::GroupAffiliation {
+            group: "sip:fire@one.example".into(),
+            user: "sip:zoe@two.example".into(),
+            service: Service::Mcptt,
+        },
         Watched::Group {
             group: "sip:fire@one.example".into(),
             service: Service::McData,
@@ -278,6 +289,13 @@ fn samples() -> Vec<Fact> {
         }));
     }
     facts.extend(between::samples());
+    facts.push(Fact::OwnedAffiliation(OwnedAffiliation {
+        group: "sip:fire@one.example".into(),
+        user: "sip:zoe@two.example".into(),
+        service: Service::McVideo,
+        clients: vec!["urn:uuid:3".into()],
+        expires: Some(Time::from_millis(5)),
+    }));
     facts
 }
 

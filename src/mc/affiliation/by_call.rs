@@ -38,7 +38,7 @@ pub fn affiliates(invitation: &Invitation) -> bool {
 /// # Errors
 /// 486 with 102: the user would have more groups than N2. 403: [`super::CLIENTS_PER_USER`]. Nothing changed.
 pub fn begin<W>(
-    view: &View<'_>,
+    view: &mut View<'_>,
     user: &UserId,
     client: &ClientId,
     service: Service,
@@ -63,22 +63,19 @@ pub fn begin<W>(
     }
     // Step 4. Nobody is told yet: the call may fail.
     let mut entries = without(own, group);
-    entries.push(GroupAffiliation {
-        group: group.clone(),
-        status: AffiliationStatus::Affiliating,
-        expires: expiry(view.now, view.policy.affiliation_interval),
-        service,
-        by_call: true,
-    });
+    let expires = expiry(view.now, view.policy.affiliation_interval);
+    let status = AffiliationStatus::Affiliating;
+    let own = GroupAffiliation::own(group.clone(), service, expires);
+    entries.push(GroupAffiliation { status, by_call: true, ..own });
     plan.replace(client, service, entries);
-    plan.finish(outcome);
+    plan.finish(view, outcome);
     Ok(true)
 }
 
 /// The call goes on to another group, the temporary group of the one that was called: the entry does too, if this
 /// `invitation` needs it. Returns whether it does.
 pub fn follow<W>(
-    view: &View<'_>,
+    view: &mut View<'_>,
     user: &UserId,
     client: &ClientId,
     from: &GroupId,
@@ -99,13 +96,13 @@ pub fn follow<W>(
         entries.retain(|entry| !(entry.by_call && entry.group == *from));
     }
     plan.replace(client, service, entries);
-    plan.finish(outcome);
+    plan.finish(view, outcome);
     needed
 }
 
 /// TS 24.379 9.2.2.2.13, at the serving server: the owner has accepted. What the user himself ended meanwhile stays ended.
 pub fn complete<W>(
-    view: &View<'_>,
+    view: &mut View<'_>,
     user: &UserId,
     client: &ClientId,
     service: Service,
@@ -118,12 +115,12 @@ pub fn complete<W>(
         (entry.status, entry.by_call) = (AffiliationStatus::Affiliated, false);
     }
     plan.replace(client, service, entries);
-    plan.finish_and_tell(outcome);
+    plan.finish_and_tell(view, outcome);
 }
 
 /// TS 24.379 9.2.2.2.14, at the serving server: the call was refused or given up, and what it added goes.
 pub fn cancel<W>(
-    view: &View<'_>,
+    view: &mut View<'_>,
     user: &UserId,
     client: &ClientId,
     service: Service,
@@ -132,13 +129,13 @@ pub fn cancel<W>(
 ) {
     let mut plan = Plan::new(view.model, user);
     plan.keep(client, |entry| !(entry.by_call && entry.service == service && entry.group == *group));
-    plan.finish_and_tell(outcome);
+    plan.finish_and_tell(view, outcome);
 }
 
 /// TS 24.379 9.2.2.3.7, at the server that owns the group, which has found the user eligible (9.2.2.3.6, 9.2.2.3.8) and
 /// accepts the call: the client is affiliated.
 pub fn take_in<W>(
-    view: &View<'_>,
+    view: &mut View<'_>,
     user: &UserId,
     client: &ClientId,
     service: Service,
@@ -150,15 +147,10 @@ pub fn take_in<W>(
     }
     let mut plan = Plan::new(view.model, user);
     let mut entries = without(of(&plan, client, service), group);
-    entries.push(GroupAffiliation {
-        group: group.clone(),
-        status: AffiliationStatus::Affiliated,
-        expires: expiry(view.now, view.policy.affiliation_interval),
-        service,
-        by_call: false,
-    });
+    let expires = expiry(view.now, view.policy.affiliation_interval);
+    entries.push(GroupAffiliation::own(group.clone(), service, expires));
     plan.replace(client, service, entries);
-    plan.finish_and_tell(outcome);
+    plan.finish_and_tell(view, outcome);
 }
 
 /// TS 24.379 9.2.2.3.6, at the server that owns the group, for a member of it: whether a request of this client may
@@ -170,11 +162,12 @@ pub fn eligible(view: &View<'_>, user: &UserId, client: &ClientId, invitation: &
 }
 
 /// After a restart: calls in set-up are gone, and what they added goes.
-pub fn restore<W>(view: &View<'_>, outcome: &mut Outcome<W>) {
-    for record in view.model.unsettled_affiliations() {
+pub fn restore<W>(view: &mut View<'_>, outcome: &mut Outcome<W>) {
+    let model = view.model;
+    for record in model.unsettled_affiliations() {
         let mut plan = Plan::new(view.model, &record.user);
         plan.keep(&record.client, |entry| !entry.by_call);
-        plan.finish_and_tell(outcome);
+        plan.finish_and_tell(view, outcome);
     }
 }
 

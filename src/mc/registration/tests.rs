@@ -541,13 +541,7 @@ fn each_service_of_a_client_gets_its_own_groups_of_the_profile_when_the_client_c
     world.model.apply(&Change::Put(Fact::Affiliation(ClientAffiliations {
         user: user_id("alice"),
         client: ClientId::from("a"),
-        groups: vec![GroupAffiliation {
-            group: sea.clone(),
-            status: AffiliationStatus::Affiliated,
-            expires: None,
-            service: Service::McVideo,
-            by_call: false,
-        }],
+        groups: vec![GroupAffiliation::own(sea.clone(), Service::McVideo, None)],
     })));
     done(&mut world, ask("alice", &[told(&[Service::Mcptt, Service::McData])], 2));
     assert_eq!(entries(&world), [(Service::McVideo, sea.clone()), (Service::McData, rail.clone())]);

@@ -1,0 +1,82 @@
+//! What functions elsewhere say and ask about groups that are owned here: affiliation of the users they serve
+//! (TS 24.379 9.2.2.3.3, 9.2.2.3.4).
+
+use super::read::{Bodies, canonical, unusable};
+use super::trust::{Sender, Unknown, malformed};
+use super::{ReplyKind, Service};
+use crate::documents::{McInfo, names, pidf};
+use crate::env::Time;
+use crate::mc::affiliation::owning::{self, GroupPublishAsk};
+use crate::model::{Service as McService, Subscriber};
+use crate::procedure::{Caller, Refusal};
+use crate::sip::message::Request;
+use crate::sip::transaction::{Flow, ServerId};
+use crate::sip::wire::Name;
+
+impl Service {
+    /// PUBLISH at the controlling function.
+    pub(super) fn publish_group(
+        &mut self,
+        now: Time,
+        id: ServerId,
+        flow: Flow,
+        request: &Request,
+    ) -> Result<(), Unknown> {
+        let refuse = |refusal| Unknown::Refuse(refusal);
+        if self.event(request).map_err(refuse)? != "presence" {
+            return Err(refuse(Refusal::BadEvent));
+        }
+        let Asked { caller, service, info, bodies } = self.asked_by_function(now, flow, request)?;
+        let Some(part) = bodies.find(names::PIDF) else {
+            return Err(refuse(Refusal::UnsupportedBody { expected: names::PIDF }));
+        };
+        let presence = pidf::Presence::decode(&part.content, service, &self.setup.limits);
+        let presence = presence.map_err(|error| refuse(unusable(error)))?;
+        let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
+        self.decide(now, id, request, ReplyKind::Plain, |layer, reply| {
+            let ask = GroupPublishAsk { reply, caller, service, info, presence, expires };
+            owning::publish(&mut view!(layer, now), ask)
+        })
+    }
+
+    /// SUBSCRIBE at the controlling function.
+    pub(super) fn subscribe_group(
+        &mut self,
+        now: Time,
+        id: ServerId,
+        flow: Flow,
+        request: &Request,
+    ) -> Result<(), Unknown> {
+        let refuse = |refusal| Unknown::Refuse(refusal);
+        let Asked { caller, service, info, .. } = self.asked_by_function(now, flow, request)?;
+        let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
+        let watched =
+            owning::subscribe(&view!(self, now), &caller, &info, service, expires).map_err(refuse)?;
+        self.accept_subscription(now, id, flow, request, Subscriber::Function(caller.psi), watched, None)
+    }
+
+    /// A function asks about one of its users.
+    fn asked_by_function(&mut self, now: Time, flow: Flow, request: &Request) -> Result<Asked, Unknown> {
+        let refuse = |refusal| Unknown::Refuse(refusal);
+        let caller = match self.identify(now, flow, request)? {
+            Sender::Function(caller) => caller,
+            Sender::User(_) => {
+                return Err(refuse(Refusal::NotPermitted { why: "only functions may ask for that" }));
+            }
+        };
+        let mut bodies = self.bodies(request).map_err(refuse)?;
+        let service =
+            self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
+        let info = bodies.info.take().map(|(_, info)| canonical(info)).unwrap_or_default();
+        self.speaks_for(&caller, info.calling_user.as_deref()).map_err(refuse)?;
+        Ok(Asked { caller, service, info, bodies })
+    }
+}
+
+/// What a function asks.
+struct Asked {
+    caller: Caller,
+    service: McService,
+    info: McInfo,
+    bodies: Bodies,
+}
