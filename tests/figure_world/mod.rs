@@ -548,6 +548,15 @@ impl World {
             Change::Remove(FactKey::Reservation(temporary)) => {
                 format!("forgets reserved for {}", short(temporary.as_str()))
             }
+            Change::Put(Fact::OwnedAffiliation(owned)) => {
+                let clients: Vec<&str> =
+                    owned.clients.iter().map(|id| id.as_str().trim_start_matches("urn:uuid:")).collect();
+                let (user, group) = (short(owned.user.as_str()), short(owned.group.as_str()));
+                format!("keeps {user} in {group} with {}", clients.join(","))
+            }
+            Change::Remove(FactKey::OwnedAffiliation(group, user, _)) => {
+                format!("forgets {} in {}", short(user.as_str()), short(group.as_str()))
+            }
             Change::Put(Fact::Call(call)) if call.orphaned => {
                 format!("keeps call on {} that is gone", short(call.group.id.as_str()))
             }

@@ -43,7 +43,14 @@ pub fn words(message: &Message, names: &Names) -> String {
         let _ = write!(words, " rejected={}", rejected.join(","));
     }
     for tag in xml::tags(body, "affiliation") {
-        let Some(group) = xml::attribute(tag, "group") else { continue };
+        let group = match (xml::attribute(tag, "group"), xml::attribute(tag, "client")) {
+            (Some(group), _) => group,
+            (None, Some(client)) => {
+                let _ = write!(words, " with={}", client.trim_start_matches("urn:uuid:"));
+                continue;
+            }
+            (None, None) => continue,
+        };
         let status = xml::attribute(tag, "status").map(|status| format!(":{status}")).unwrap_or_default();
         let _ = write!(words, " {}{status}", short(group));
     }
@@ -96,7 +103,7 @@ fn headers(message: &Message, names: &Names, words: &mut String) {
         }
     }
     if let Some(expires) = message.header("Expires")
-        && message.status().is_some()
+        && (message.status().is_some() || expires == "0")
     {
         let forever = if expires == "4294967295" { "forever" } else { expires };
         let _ = write!(words, " expires={forever}");
@@ -128,7 +135,8 @@ fn headers(message: &Message, names: &Names, words: &mut String) {
     }
     if let Some(event) = message.header("Event") {
         let state = message.value("Subscription-State");
-        let _ = write!(words, " {event} {}", state.split(";expires").next().unwrap_or_default());
+        let state = state.split(";expires").next().unwrap_or_default();
+        let _ = write!(words, "{}", format!(" {event} {state}").trim_end());
     }
     if message.value("Contact").contains(";isfocus") {
         words.push_str(" isfocus");

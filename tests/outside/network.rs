@@ -119,7 +119,7 @@ impl Network {
         self.open.retain(|_, ends| ends.iter().all(|end| end.server != server));
     }
 
-    /// The connection to an address that a server opened before, or a new one.
+    /// The connection that a server has with an address, whoever opened it, or a new one.
     fn dial(
         &mut self,
         from: usize,
@@ -127,11 +127,15 @@ impl Network {
         to: SocketAddr,
         reach: impl Fn(usize) -> Reach,
     ) -> Receiver {
-        let Some((server, index)) = self.listening(Transport::Tcp, to) else { return Receiver::Nobody };
-        let opened = |ends: &[End; 2]| ends[0].server == from && ends[0].flow.peer == to;
-        if let Some((connection, _)) = self.open.iter().find(|(_, ends)| opened(ends)) {
-            return Receiver::Server(server, Carrier::Stream(*connection));
+        let known = self.open.iter().find_map(|(connection, [one, other])| {
+            let ends = [(one, other), (other, one)];
+            let (_, peer) = ends.into_iter().find(|(own, _)| own.server == from && own.flow.peer == to)?;
+            Some((*connection, peer.server))
+        });
+        if let Some((connection, server)) = known {
+            return Receiver::Server(server, Carrier::Stream(connection));
         }
+        let Some((server, index)) = self.listening(Transport::Tcp, to) else { return Receiver::Nobody };
         match reach(server) {
             Reach::Open => {}
             Reach::Refused => return Receiver::Nobody,

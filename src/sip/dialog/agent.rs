@@ -209,7 +209,10 @@ impl Agent {
         draft: &Draft,
         out: &mut Outbox,
     ) -> Result<ClientId, NoHop> {
-        send(&mut self.transactions, now, ids, dialog, draft, out)
+        match dialog.open_stream(&self.transactions.settings().hops) {
+            Some(stream) => self.transactions.request_over(now, ids, draft, stream, out),
+            None => send(&mut self.transactions, now, ids, dialog, draft, out),
+        }
     }
 
     /// Where a request came from that is not finally answered.

@@ -76,13 +76,14 @@ impl Transactions {
         now: Time,
         ids: &mut Ids,
         draft: &Draft,
-        path: Option<Path>,
+        (path, then): (Option<Path>, Vec<Hop>),
         out: &mut Outbox,
     ) -> Result<ClientId, NoHop> {
         if self.clients.len() >= self.settings.limits.client_transactions {
             return Err(NoHop { host: draft.uri.clone(), why: "too many client transactions" });
         }
-        let (path, hops) = self.ways(draft, path)?;
+        let (path, mut hops) = self.ways(draft, path)?;
+        hops.extend(then);
         let (random, place) = (ids.number(), self.clients.next_place());
         let octets = self.branded_draft(draft).to_wire(&self.via(path, random, place));
         let (path, octets, datagram) = self.over_stream_if_large(path, octets, random, place);

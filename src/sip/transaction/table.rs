@@ -224,7 +224,24 @@ impl Transactions {
         path: Option<Path>,
         out: &mut Outbox,
     ) -> Result<ClientId, NoHop> {
-        self.start_client(now, ids, draft, path, out)
+        self.start_client(now, ids, draft, (path, Vec::new()), out)
+    }
+
+    /// As [`Self::request`] over a stream that may be open, and where Route or Request-URI lead if it is not.
+    ///
+    /// # Errors
+    /// [`NoHop`] if there are too many client transactions.
+    pub fn request_over(
+        &mut self,
+        now: Time,
+        ids: &mut Ids,
+        draft: &Draft,
+        stream: Path,
+        out: &mut Outbox,
+    ) -> Result<ClientId, NoHop> {
+        let mut hops = self.settings.hops.of(draft).unwrap_or_default();
+        hops.reverse();
+        self.start_client(now, ids, draft, (Some(stream), hops), out)
     }
 
     /// Sends an ACK for a 2xx: no transaction. Returns its octets and path for repetition. It goes where it is
