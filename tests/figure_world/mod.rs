@@ -6,6 +6,7 @@ mod names;
 mod party;
 mod says;
 mod server;
+mod service;
 mod system;
 mod told;
 
@@ -17,7 +18,7 @@ use bytes::Bytes;
 use names::Names;
 use party::Party;
 use rollcall::env::Time;
-use rollcall::model::{Change, Fact, FactKey, Transport};
+use rollcall::model::{Change, Fact, FactKey, Service, Transport};
 use rollcall::node::Input;
 use rollcall::sip::transaction::{Flow, Transmit};
 use server::{Crash, Server};
@@ -52,6 +53,9 @@ pub struct World {
     /// Random values seen, by order.
     aliases: Vec<String>,
 }
+
+/// Tells the words of a figure for which service a message was: it is read in the names of MCPTT.
+const SERVICE: &str = "x-service";
 
 /// Name of the only system of a figure that names none.
 pub const SERVER: &str = "server";
@@ -252,9 +256,14 @@ impl World {
             party.sent.insert(message.method().to_owned(), message.clone());
             self.servers[to].judge.heard(&message);
         }
-        self.last_of.insert(from.to_owned(), (to, message.octets()));
+        let service = rest.iter().find_map(|word| word.strip_prefix("service="));
+        let spoken = match service {
+            Some(service) => service::put(message, service),
+            None => message,
+        };
+        self.last_of.insert(from.to_owned(), (to, spoken.octets()));
         let flow = self.flow(from);
-        self.datagram(to, flow, message.octets());
+        self.datagram(to, flow, spoken.octets());
         self.arrivals();
     }
 
@@ -496,8 +505,12 @@ impl World {
     }
 
     fn judged(&mut self, from: usize, transmit: &Transmit) -> Message {
-        let message = Message::read(&transmit.octets);
+        let (mut message, service, faults) = service::read(Message::read(&transmit.octets));
+        self.faults.extend(faults);
         self.faults.extend(self.servers[from].judge.said(&message, &transmit.octets));
+        if let Some(service) = service {
+            message = message.add(SERVICE, service);
+        }
         message
     }
 
@@ -531,7 +544,13 @@ impl World {
                 let groups: Vec<String> = client
                     .groups
                     .iter()
-                    .map(|entry| format!("{}:{:?}", short(entry.group.as_str()), entry.status).to_lowercase())
+                    .map(|entry| {
+                        let service = match entry.service {
+                            Service::Mcptt => String::new(),
+                            other => format!(":{other:?}"),
+                        };
+                        format!("{}:{:?}{service}", short(entry.group.as_str()), entry.status).to_lowercase()
+                    })
                     .collect();
                 let device = client.client.as_str().trim_start_matches("urn:uuid:");
                 format!("keeps {device} {}", groups.join(","))
@@ -556,6 +575,16 @@ impl World {
             }
             Change::Remove(FactKey::OwnedAffiliation(group, user, _)) => {
                 format!("forgets {} in {}", short(user.as_str()), short(group.as_str()))
+            }
+            Change::Put(Fact::Settings(settings)) => {
+                let device = settings.client.as_str().trim_start_matches("urn:uuid:");
+                let mode = settings.answer_mode.map(|mode| format!(" {mode:?}")).unwrap_or_default();
+                let on = if settings.active { "on" } else { "off" };
+                format!("keeps {device} {on} {:?}{mode}", settings.service).to_lowercase()
+            }
+            Change::Remove(FactKey::Settings(_, client, service)) => {
+                let device = client.as_str().trim_start_matches("urn:uuid:");
+                format!("forgets {device} settings {service:?}").to_lowercase()
             }
             Change::Put(Fact::Call(call)) if call.orphaned => {
                 format!("keeps call on {} that is gone", short(call.group.id.as_str()))

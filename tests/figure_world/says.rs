@@ -2,7 +2,7 @@
 //!
 //! Words without `=` are what the request is about (a group, an event package, an operation); `key=value` says more;
 //! `+Name:value` adds a header (`_` stands for a space), `-Name` leaves one out, `uri=` addresses another URI,
-//! `method=` says another method in the first line.
+//! `method=` says another method in the first line, `service=mcvideo` another service than MCPTT.
 
 use super::World;
 use super::names::Names;
@@ -43,6 +43,7 @@ impl World {
         let mut message = match verb {
             "REGISTER" => self.register(from, &words),
             "PUBLISH" => self.publish(from, &words),
+            "SETTINGS" => self.settings(from, &words),
             "SUBSCRIBE" => self.subscribe(from, &words),
             "MESSAGE" => self.operation(from, &words),
             "INVITE" => self.invite(from, &words),
@@ -209,6 +210,30 @@ impl World {
             return message.with_body(bodies::INFO, &info);
         }
         message.with_parts(&[(bodies::INFO, &info), (bodies::PIDF, &pidf)])
+    }
+
+    /// PUBLISH of `poc-settings` (TS 24.379 7.3.3): `answer=manual`, `expires=0`, `bare` without a document.
+    fn settings(&mut self, from: &str, words: &Words<'_>) -> Message {
+        let user = self.party(from).user();
+        let target = self.full(words.value("for").unwrap_or(&user));
+        let client = format!("urn:uuid:{}", words.value("client").unwrap_or(client_of(from)));
+        let expires = words.value("expires").unwrap_or("4294967295");
+        let params = bodies::uri("mcptt-request-uri", &target) + &bodies::string("mcptt-client-id", &client);
+        let (info, settings) = (bodies::info(&params), bodies::settings(&client, words.value("answer")));
+        let mut message = self
+            .of_user(from, "PUBLISH", &self.function("mcptt"), words)
+            .add("Event", "poc-settings")
+            .add("Expires", expires);
+        if let Some(tag) = words.value("if-match") {
+            let last =
+                self.party(from).answers.get("PUBLISH").map(|answer| answer.value("SIP-ETag").to_owned());
+            let tag = if tag == "last" { last.expect("no entity tag") } else { tag.to_owned() };
+            message = message.add("SIP-If-Match", tag);
+        }
+        if words.has("bare") || expires == "0" {
+            return message.with_body(bodies::INFO, &info);
+        }
+        message.with_parts(&[(bodies::INFO, &info), (bodies::SETTINGS, &settings)])
     }
 
     /// `presence [of=user]`, `conference [group=] [in=group of the call] [of=whose session]`, or `again` for a refresh inside the newest subscription

@@ -9,6 +9,9 @@ use std::fmt::Write as _;
 pub fn words(message: &Message, names: &Names) -> String {
     let short = |identity: &str| names.short(identity);
     let mut words = String::new();
+    if let Some(service) = message.header(super::SERVICE) {
+        let _ = write!(words, " {service}");
+    }
     headers(message, names, &mut words);
     let body = &message.body;
     for (element, key) in [

@@ -7,6 +7,8 @@ pub const GMOP: &str = "application/vnd.3gpp.GMOP+xml";
 pub const PIDF: &str = "application/pidf+xml";
 pub const CONFERENCE: &str = "application/conference-info+xml";
 
+pub const SETTINGS: &str = "application/poc-settings+xml";
+
 /// The ICSI of MCPTT.
 pub const ICSI: &str = "urn:urn-7:3gpp-service.ims.icsi.mcptt";
 
@@ -55,6 +57,17 @@ pub fn pidf(entity: &str, client: &str, groups: &[String], p_id: &str) -> String
         "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" xmlns:mcpttPI10=\"urn:3gpp:ns:mcpttPresInfo:1.0\" \
          entity=\"{entity}\"><tuple id=\"{client}\"><status>{entries}</status></tuple>\
          <mcpttPI10:p-id>{p_id}</mcpttPI10:p-id></presence>"
+    )
+}
+
+/// Settings of a client (RFC 4354).
+pub fn settings(client: &str, answer_mode: Option<&str>) -> String {
+    let mode =
+        answer_mode.map(|mode| format!("<am-settings><answer-mode>{mode}</answer-mode></am-settings>"));
+    format!(
+        "<poc-settings xmlns=\"urn:oma:params:xml:ns:poc:poc-settings\"><entity id=\"{client}\">{}</entity>\
+         </poc-settings>",
+        mode.unwrap_or_default()
     )
 }
 

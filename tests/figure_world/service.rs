@@ -1,0 +1,49 @@
+//! The three services differ in names only (TS 24.379, 24.281, 24.282): figures and their parties speak MCPTT, and what
+//! they say for another service is put into its names on the way to the server and back.
+
+use crate::outside::message::Message;
+
+/// The other services, by the word that names of theirs begin with.
+pub const OTHERS: [&str; 2] = ["mcvideo", "mcdata"];
+
+/// A message in the names of this service.
+pub fn put(message: Message, service: &str) -> Message {
+    assert!(OTHERS.contains(&service), "no service: {service}");
+    translate(message, "mcptt", service)
+}
+
+/// A message in the names of MCPTT, and the service it was for. What speaks two languages at once is a fault.
+pub fn read(message: Message) -> (Message, Option<&'static str>, Vec<String>) {
+    let Some(service) = OTHERS.into_iter().find(|service| speaks(&message, service)) else {
+        return (message, None, Vec::new());
+    };
+    let mixed = ["mcptt"].into_iter().chain(OTHERS).filter(|other| *other != service);
+    let mixed: Vec<&str> = mixed.filter(|other| speaks(&message, other)).collect();
+    let faults = mixed.iter().map(|other| format!("names of {service} and {other} in one message")).collect();
+    (translate(message, service, "mcptt"), Some(service), faults)
+}
+
+/// Whether names of a service stand somewhere, but for what lists all of them, and the identity of a function.
+fn speaks(message: &Message, service: &str) -> bool {
+    let names = |text: &str| text.replace("sip:mcptt@", "").contains(service);
+    let told =
+        message.headers.iter().filter(|(name, _)| !["Accept", "Allow-Events"].contains(&name.as_str()));
+    told.into_iter().any(|(_, value)| names(value)) || names(&message.body)
+}
+
+fn translate(message: Message, from: &str, to: &str) -> Message {
+    // The identity of the participating function is called after MCPTT whatever the service.
+    let kept =
+        |text: &str| text.replace("sip:mcptt@", "\u{1}").replace(from, to).replace('\u{1}', "sip:mcptt@");
+    let length = message.body.len().to_string();
+    let body = kept(&message.body);
+    let headers = message
+        .headers
+        .into_iter()
+        .map(|(name, value)| match name.as_str() {
+            "Content-Length" if value == length => (name, body.len().to_string()),
+            _ => (name, kept(&value)),
+        })
+        .collect();
+    Message { start: message.start, headers, body }
+}
