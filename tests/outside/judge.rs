@@ -358,23 +358,6 @@ impl Faults<'_> {
                     "RFC 3261 20.21: In-Reply-To of a result",
                 );
             }
-            // To a function elsewhere: TS 24.379 9.2.2.2.6, 9.2.2.2.7.
-            "PUBLISH" | "SUBSCRIBE" => {
-                let publish = of.method() == "PUBLISH";
-                if !within {
-                    self.need("P-Asserted-Identity", "TS 24.379 9.2.2.2.6");
-                    self.need("P-Asserted-Service", "TS 24.379 9.2.2.2.6");
-                    let kinds: Vec<_> = of.parts().into_iter().map(|(kind, _)| kind).collect();
-                    self.check(kinds.first() == Some(&bodies::INFO.to_owned()), "mcptt-info first");
-                }
-                self.need("Event", "RFC 3903 4, RFC 6665 3.1.2");
-                let whole = matches!(of.header("Expires"), Some("0" | "4294967295"));
-                self.check(whole, "TS 24.379 9.2.2.2.6: Expires");
-                self.check(
-                    publish != of.header("Contact").is_some(),
-                    "RFC 3903 4, RFC 6665 4.1.2.1: Contact",
-                );
-            }
             "NOTIFY" => {
                 self.check(within, "RFC 6665 4.2.2: in a dialog");
                 self.need("Event", "RFC 6665 4.2.2");
@@ -384,7 +367,9 @@ impl Faults<'_> {
             "PUBLISH" => {
                 self.first_of_dialog();
                 self.need("Event", "RFC 3903 4");
-                self.need("Expires", "TS 24.379 9.2.2.2.6");
+                let whole = matches!(of.header("Expires"), Some("0" | "4294967295"));
+                self.check(whole, "TS 24.379 9.2.2.2.6: Expires");
+                self.check(of.header("Contact").is_none(), "RFC 3903 4: Contact");
                 let kinds: Vec<_> = of.parts().into_iter().map(|(kind, _)| kind).collect();
                 self.check(
                     kinds == [bodies::INFO, bodies::PIDF],
