@@ -142,7 +142,7 @@ pub(super) fn affiliated(
     let clients = groups::affiliated_to(view.model, invitation.service, user, group);
     match client {
         Some(client) if clients.contains(client) => Ok(Standing::Affiliated),
-        Some(client) if by_call::eligible(view, user, client, invitation) => Ok(Standing::ByCall),
+        Some(client) if by_call::eligible(view, user, client, group, invitation) => Ok(Standing::ByCall),
         None if !clients.is_empty() => Ok(Standing::Affiliated),
         _ => Err(Refusal::NotAffiliated(group.clone())),
     }

@@ -142,7 +142,7 @@ fn affiliate<W>(
 ) -> Result<bool, Refusal> {
     match client {
         Some(client)
-            if by_call::eligible(view, user, client, invitation)
+            if by_call::eligible(view, user, client, group, invitation)
                 && !groups::affiliated_to(view.model, invitation.service, user, group).contains(client) =>
         {
             by_call::begin(view, user, client, invitation.service, group, outcome)
@@ -223,7 +223,7 @@ impl AwaitControlling {
             {
                 let mut outcome =
                     Outcome::end(Vec::new(), vec![Send::Call(CallSend::Cancel { leg: self.core_leg })]);
-                self.not_affiliated(view, &mut outcome);
+                self.not_affiliated(view, true, &mut outcome);
                 return outcome;
             }
             event => sends.extend(super::relaying::stray(leg, &event)),
@@ -307,16 +307,18 @@ impl AwaitControlling {
     }
 
     fn refuse(self, view: &mut View<'_>, rejection: Rejection) -> Outcome<Self> {
+        // Silence, or an answer of somebody on the way.
+        let unsure = matches!(rejection.status, 408 | 500 | 503 | 504);
         let refuse = CallSend::Refuse { leg: self.client_leg, rejection: Box::new(rejection) };
         let mut outcome = Outcome::end(Vec::new(), vec![Send::Call(refuse)]);
-        self.not_affiliated(view, &mut outcome);
+        self.not_affiliated(view, unsure, &mut outcome);
         outcome
     }
 
     /// TS 24.379 9.2.2.2.14: nothing came of the call.
-    fn not_affiliated<W>(&self, view: &mut View<'_>, outcome: &mut Outcome<W>) {
+    fn not_affiliated<W>(&self, view: &mut View<'_>, unsure: bool, outcome: &mut Outcome<W>) {
         if let (true, Some(client)) = (self.affiliating, &self.client) {
-            by_call::cancel(view, &self.user, client, self.service, &self.group, outcome);
+            by_call::cancel(view, &self.user, client, self.service, &self.group, unsure, outcome);
         }
     }
 }

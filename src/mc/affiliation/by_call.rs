@@ -13,15 +13,16 @@
 //! ```
 //!
 //! No PUBLISH goes to the owner: the INVITE does its work. The owner takes the user in with its 200, not before: nobody is
-//! affiliated by a call that failed, on neither side. The affiliation outlives the call.
+//! affiliated by a call that failed, on neither side. If an owner elsewhere may have accepted what was given up here, it is
+//! told by PUBLISH how things stand. The affiliation outlives the call.
 //!
 //! Where both servers are this process they share one table. Who changes it tells the watchers, so that they hear once.
 
 use super::plan::Plan;
-use super::{counts, expiry, is_usable, within_client_limit};
+use super::{GROUPS_ELSEWHERE_PER_USER, counts, expiry, is_usable, owning, within_client_limit};
 use crate::mc::groups;
 use crate::model::*;
-use crate::procedure::{Invitation, Outcome, Refusal, View};
+use crate::procedure::{Invitation, Outcome, Place, Refusal, View};
 
 /// Whether a request for a call affiliates its sender (TS 24.379 9.1): it joins a chat group, or begins an emergency or
 /// imminent-peril group call. A call on a prearranged group is no such request.
@@ -61,12 +62,22 @@ pub fn begin<W>(
             return Err(Refusal::TooManyAffiliations { limit });
         }
     }
+    let owner = owner_of(view, group);
+    if owner.is_some() {
+        let mut elsewhere = plan.groups_elsewhere(client, view.now);
+        let of_client = plan.of(client).iter().filter(|entry| entry.owner.is_some());
+        elsewhere.extend(of_client.map(|entry| (entry.group.clone(), entry.service)));
+        elsewhere.insert((group.clone(), service));
+        if elsewhere.len() > GROUPS_ELSEWHERE_PER_USER {
+            return Err(Refusal::TooManyAffiliations { limit: GROUPS_ELSEWHERE_PER_USER as u32 });
+        }
+    }
     // Step 4. Nobody is told yet: the call may fail.
     let mut entries = without(own, group);
     let expires = expiry(view.now, view.policy.affiliation_interval);
     let status = AffiliationStatus::Affiliating;
     let own = GroupAffiliation::own(group.clone(), service, expires);
-    entries.push(GroupAffiliation { status, by_call: true, ..own });
+    entries.push(GroupAffiliation { status, by_call: true, owner, ..own });
     plan.replace(client, service, entries);
     plan.finish(view, outcome);
     Ok(true)
@@ -90,8 +101,10 @@ pub fn follow<W>(
         && !groups::affiliated_to(view.model, service, user, to).contains(client)
         && !entries.iter().any(|entry| entry.group == *to);
     if needed {
-        let added = entries.iter_mut().filter(|entry| entry.by_call && entry.group == *from);
-        added.for_each(|entry| entry.group = to.clone());
+        for entry in entries.iter_mut().filter(|entry| entry.by_call && entry.group == *from) {
+            entry.group = to.clone();
+            entry.owner = owner_of(view, to);
+        }
     } else {
         entries.retain(|entry| !(entry.by_call && entry.group == *from));
     }
@@ -101,6 +114,7 @@ pub fn follow<W>(
 }
 
 /// TS 24.379 9.2.2.2.13, at the serving server: the owner has accepted. What the user himself ended meanwhile stays ended.
+/// From now on the owner, if it is elsewhere, notifies.
 pub fn complete<W>(
     view: &mut View<'_>,
     user: &UserId,
@@ -118,17 +132,22 @@ pub fn complete<W>(
     plan.finish_and_tell(view, outcome);
 }
 
-/// TS 24.379 9.2.2.2.14, at the serving server: the call was refused or given up, and what it added goes.
+/// TS 24.379 9.2.2.2.14, at the serving server: the call was refused or given up, and what it added goes. `unsure`: an
+/// owner elsewhere may have accepted, and its answer was lost or crossed; it is told by which clients the user is affiliated.
 pub fn cancel<W>(
     view: &mut View<'_>,
     user: &UserId,
     client: &ClientId,
     service: Service,
     group: &GroupId,
+    unsure: bool,
     outcome: &mut Outcome<W>,
 ) {
     let mut plan = Plan::new(view.model, user);
     plan.keep(client, |entry| !(entry.by_call && entry.service == service && entry.group == *group));
+    if unsure && owner_of(view, group).is_some() {
+        plan.tell_owner(group, service);
+    }
     plan.finish_and_tell(view, outcome);
 }
 
@@ -145,6 +164,9 @@ pub fn take_in<W>(
     if view.model.is_affiliated(service, user.as_str(), client.as_str(), group.as_str()) {
         return;
     }
+    if view.policy.participating_of(user) != Place::Here {
+        return owning::take_in(view, user, client, service, group, outcome);
+    }
     let mut plan = Plan::new(view.model, user);
     let mut entries = without(of(&plan, client, service), group);
     let expires = expiry(view.now, view.policy.affiliation_interval);
@@ -155,10 +177,17 @@ pub fn take_in<W>(
 
 /// TS 24.379 9.2.2.3.6, at the server that owns the group, for a member of it: whether a request of this client may
 /// affiliate it.
-pub fn eligible(view: &View<'_>, user: &UserId, client: &ClientId, invitation: &Invitation) -> bool {
+pub fn eligible(
+    view: &View<'_>,
+    user: &UserId,
+    client: &ClientId,
+    group: &GroupId,
+    invitation: &Invitation,
+) -> bool {
     affiliates(invitation)
         && is_usable(client.as_str())
         && within_client_limit(view.model, user, client).is_ok()
+        && owning::has_room(view.model, user, client, invitation.service, group)
 }
 
 /// After a restart: calls in set-up are gone, and what they added goes.
@@ -167,8 +196,17 @@ pub fn restore<W>(view: &mut View<'_>, outcome: &mut Outcome<W>) {
     for record in model.unsettled_affiliations() {
         let mut plan = Plan::new(view.model, &record.user);
         plan.keep(&record.client, |entry| !entry.by_call);
+        // The owner may have accepted.
+        for entry in record.groups.iter().filter(|entry| entry.by_call && entry.owner.is_some()) {
+            plan.tell_owner(&entry.group, entry.service);
+        }
         plan.finish_and_tell(view, outcome);
     }
+}
+
+/// What an entry notes of an owner elsewhere; `None`: the group is owned here.
+fn owner_of(view: &View<'_>, group: &GroupId) -> Option<Box<AtOwner>> {
+    (view.policy.controlling_of(group) != Place::Here).then(Box::default)
 }
 
 fn of(plan: &Plan<'_>, client: &ClientId, service: Service) -> Vec<GroupAffiliation> {

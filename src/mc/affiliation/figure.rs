@@ -183,6 +183,7 @@ pub fn step(
     let Some(status) = state.status() else { return Stepped { entry: None, publish } };
     let mut entry = entry.unwrap_or_else(fresh);
     entry.status = status;
+    entry.by_call = false;
     for action in actions {
         match action {
             Do::Extend => entry.expires = terms.expires,

@@ -195,6 +195,44 @@ fn clients(tuple: &Tuple) -> Result<Vec<ClientId>, Refusal> {
     Ok(clients.into_iter().collect())
 }
 
+/// TS 24.379 9.2.2.3.7: one more client of a user who is served elsewhere is affiliated, by a call that this server accepts.
+pub(super) fn take_in<W>(
+    view: &View<'_>,
+    user: &UserId,
+    client: &ClientId,
+    service: Service,
+    group: &GroupId,
+    outcome: &mut Outcome<W>,
+) {
+    let old = view.model.owned_affiliation(group.as_str(), user, service);
+    let mut clients: BTreeSet<ClientId> = old.iter().flat_map(|old| old.clients.iter().cloned()).collect();
+    clients.insert(client.clone());
+    let owned = OwnedAffiliation {
+        group: group.clone(),
+        user: user.clone(),
+        service,
+        clients: clients.into_iter().collect(),
+        expires: expiry(view.now, view.policy.affiliation_interval),
+    };
+    let mut words = Vec::new();
+    replace(view.model, owned, &mut outcome.changes, &mut words);
+    let (group, user) = (group.clone(), user.clone());
+    outcome.sends.push(Send::GroupAffiliation { group, user, service, p_id: None });
+    outcome.sends.extend(words);
+}
+
+/// Whether one more client of a user who is served elsewhere fits into [`CLIENTS_PER_USER`].
+pub(super) fn has_room(
+    model: &Model,
+    user: &UserId,
+    client: &ClientId,
+    service: Service,
+    group: &GroupId,
+) -> bool {
+    let owned = model.owned_affiliation(group.as_str(), user, service);
+    owned.is_none_or(|owned| owned.clients.contains(client) || owned.clients.len() < CLIENTS_PER_USER)
+}
+
 /// Puts an affiliation in the place of what was there; without clients it goes. Adds what the GMS and running calls hear.
 fn replace(model: &Model, owned: OwnedAffiliation, changes: &mut Vec<Change>, words: &mut Vec<Send>) {
     let OwnedAffiliation { group, user, service, .. } = &owned;

@@ -132,7 +132,7 @@ impl<'a> Plan<'a> {
         says: impl Fn(&ClientId, &GroupAffiliation) -> Option<(On, Terms)>,
     ) {
         let is = |entry: &GroupAffiliation| {
-            entry.service == service && entry.group == *group && entry.owner.is_some()
+            entry.service == service && entry.group == *group && entry.owner.is_some() && !entry.by_call
         };
         for client in self.clients() {
             let entries = self.of(&client);
@@ -168,8 +168,9 @@ impl<'a> Plan<'a> {
             Place::Here => None,
             Place::At(_) | Place::Nowhere => Some(Box::default()),
         };
-        // The owner may have moved with a change of the configuration.
-        let old = old.filter(|old| old.owner.is_some() == owner.is_some());
+        // The owner may have moved with a change of the configuration. What a call is about to bring is the client's own now,
+        // and the owner has not heard of it.
+        let old = old.filter(|old| !old.by_call && old.owner.is_some() == owner.is_some());
         let fresh = GroupAffiliation { owner, ..GroupAffiliation::own(group, service, None) };
         let here = fresh.owner.is_none();
         let asked = self.note(step(old, || fresh, On::Wanted, terms));
@@ -336,7 +337,8 @@ impl<'a> Plan<'a> {
         let mut ends = None;
         for client in self.clients() {
             let is = |entry: &GroupAffiliation| {
-                entry.service == service && entry.group == group && counts(entry, view.now)
+                let pair = entry.service == service && entry.group == group;
+                pair && !entry.by_call && counts(entry, view.now)
             };
             let Some(place) = self.of(&client).iter().position(is) else { continue };
             let mut set = self.of(&client).to_vec();
@@ -370,10 +372,11 @@ impl<'a> Plan<'a> {
         outcome.sends.push(Send::Request(id));
     }
 
-    /// TS 24.379 9.2.2.2.7: there is a subscription at the owner as long as there is an entry of the user for the group.
+    /// TS 24.379 9.2.2.2.7: there is a subscription at the owner as long as there is an entry of the user for the group; not
+    /// for one that a call is about to bring.
     fn watch_owners<W>(&self, view: &mut View<'_>, outcome: &mut Outcome<W>) {
         let elsewhere = |set: &[GroupAffiliation]| -> BTreeSet<(GroupId, Service)> {
-            let entries = set.iter().filter(|entry| entry.owner.is_some());
+            let entries = set.iter().filter(|entry| entry.owner.is_some() && !entry.by_call);
             entries.map(|entry| (entry.group.clone(), entry.service)).collect()
         };
         let mut touched = BTreeSet::new();
