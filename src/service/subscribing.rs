@@ -172,9 +172,15 @@ impl Service {
             };
             let draft = self.render_watch(&watch);
             let interval = self.setup.policy.affiliation_interval;
-            // What was heard of users elsewhere is no fact: it is asked for again, by a refresh.
-            let refresh_now = matches!(watch.what, Watching::UserAffiliations { .. });
-            let expires = if refresh_now { expires.min(now.plus(REFRESH_SPAN)) } else { expires };
+            // What was heard of users elsewhere is no fact: it is asked for again, by a refresh. The others are refreshed
+            // soon, one after the other: the notifier may have given us up while we were away.
+            let later = match watch.what {
+                Watching::UserAffiliations { .. } => Duration::ZERO,
+                Watching::GroupAffiliation { .. } => {
+                    Duration::from_secs(self.ids.number() % REFRESH_SPAN.as_secs())
+                }
+            };
+            let expires = expires.min(now.plus(REFRESH_SPAN + later));
             match self.subscriber.restore(draft, interval, &dialog, expires) {
                 Ok(subscriber) => {
                     self.watches.of.insert(watch.id, subscriber);

@@ -97,7 +97,8 @@ fn literal(key: &str, value: &str, domain: &str) -> String {
     } else if value.parse::<u32>().is_ok() || value == "true" || value == "false" {
         value.to_owned()
     } else if value.contains(',') {
-        list(&|user| format!("\"sip:{user}@{domain}\""))
+        let whole = |user: &str| user.starts_with("sip:");
+        list(&|user| if whole(user) { format!("\"{user}\"") } else { format!("\"sip:{user}@{domain}\"") })
     } else {
         format!("\"{value}\"")
     }

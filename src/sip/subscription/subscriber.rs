@@ -36,6 +36,10 @@ use std::time::Duration;
 /// A refresh leaves this long before the subscription ends, or at half of a short one.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 
+/// A refresh goes at the latest so long after the last news of a subscription, however long it was granted: a notifier that
+/// could not reach us has forgotten it, and only the answer to a refresh says so.
+const LONGEST_SILENCE: Duration = Duration::from_secs(3600);
+
 /// A subscription of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SubscriberId(pub u64);
@@ -457,7 +461,8 @@ impl Subscriber {
         let span = Duration::from_secs(seconds.into());
         let expires = now.plus(span);
         subscription.expires = Some(expires);
-        subscription.refresh = Some(minus(expires, REFRESH_BEFORE.min(span / 2)));
+        let refresh = minus(expires, REFRESH_BEFORE.min(span / 2));
+        subscription.refresh = Some(refresh.min(now.plus(LONGEST_SILENCE)));
         self.rewind(id);
     }
 
