@@ -191,6 +191,28 @@ pub fn expire(view: &mut View<'_>, user: &UserId, client: &ClientId) -> Outcome<
     outcome
 }
 
+/// After a restart with other groups than before: from a group that is gone, disabled, without this service or without this
+/// member the user is de-affiliated, and his watchers hear of it (TS 24.379 9.2.2.3.3 steps 4 to 5 at a time of our own).
+pub fn recheck(view: &mut View<'_>) -> Outcome<Over> {
+    let mut out = Outcome::default();
+    let lets_in = |user: &UserId, entry: &GroupAffiliation| {
+        entry.owner.is_some() || owning::admits(view, user, &entry.group, entry.service).is_ok()
+    };
+    let gone = |record: &&ClientAffiliations| record.groups.iter().any(|entry| !lets_in(&record.user, entry));
+    let concerned: BTreeSet<&UserId> =
+        view.model.all_affiliations().filter(gone).map(|record| &record.user).collect();
+    for user in concerned {
+        let mut plan = Plan::new(view.model, user);
+        for record in view.model.affiliations_of(user.as_str()) {
+            plan.keep(&record.client, |entry| {
+                entry.owner.is_some() || owning::admits(view, user, &entry.group, entry.service).is_ok()
+            });
+        }
+        plan.finish_and_tell(view, &mut out);
+    }
+    out
+}
+
 /// A PUBLISH of ours to the server that owns a group is over (TS 24.379 9.2.2.2.6 step 5).
 pub fn request_ended(view: &mut View<'_>, request: &FunctionRequest, end: RequestEnd) -> Outcome<Over> {
     let Asked::Affiliation { group, user, service, .. } = &request.what else { return Outcome::default() };

@@ -9,6 +9,7 @@
 //!   |-- torn down (10.2.4.2a step 4) ->| copy and marks removed; 5: a call that runs is preserved
 //! ```
 
+use super::affiliation::owning;
 use crate::model::*;
 use crate::procedure::{GroupChange, Outcome, Over, Send, View};
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,13 +72,17 @@ fn torn_down(model: &Model, temporary: &GroupId, constituents: &[GroupId]) -> Ou
             Change::Put(Fact::Affiliation(ClientAffiliations { groups: left, ..record.clone() }))
         });
     }
+    let mut outcome = Outcome::end(changes, sends);
+    for owned in model.owned_affiliations(temporary.as_str()) {
+        owning::end(model, owned, &mut outcome);
+    }
     // Step 5. The calls live on from their own snapshots of the group until they end by themselves.
     for call in Service::ALL.into_iter().filter_map(|service| model.call_on(service, temporary.as_str())) {
         if call.group.temporary.is_some() && !call.orphaned {
-            changes.push(Change::Put(Fact::Call(Call { orphaned: true, ..call.clone() })));
+            outcome.changes.push(Change::Put(Fact::Call(Call { orphaned: true, ..call.clone() })));
         }
     }
-    Outcome::end(changes, sends)
+    outcome
 }
 
 /// Clients by which a user is affiliated to a group for a service (TS 24.379 6.3.6). To a temporary group: by an

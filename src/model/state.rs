@@ -594,6 +594,11 @@ impl Model {
         self.affiliations.get(user).into_iter().flatten()
     }
 
+    /// Affiliations of all clients, in no particular order.
+    pub fn all_affiliations(&self) -> impl Iterator<Item = &ClientAffiliations> {
+        self.affiliations.values().flatten()
+    }
+
     /// Clients with an affiliation that is on its way in or out, in order of the user.
     pub fn unsettled_affiliations(&self) -> impl Iterator<Item = &ClientAffiliations> {
         self.unsettled

@@ -3,7 +3,7 @@
 
 use super::Service;
 use crate::env::Time;
-use crate::mc::calls;
+use crate::mc::{affiliation, calls};
 use crate::model::{Change, Fact, Leg, LegLink, LegOwner};
 
 impl Service {
@@ -50,9 +50,12 @@ impl Service {
                 subscription.expires,
             );
         }
-        let outcome = crate::mc::affiliation::owning::recheck(&view!(self, now));
-        self.carry_out(now, outcome);
         let outcome = calls::restore(&mut view!(self, now), &mut self.open);
+        self.carry_out(now, outcome);
+        // Whom a group does not let in any more leaves its call too.
+        let outcome = affiliation::owning::recheck(&view!(self, now));
+        self.carry_out(now, outcome);
+        let outcome = affiliation::recheck(&mut view!(self, now));
         self.carry_out(now, outcome);
         for subscription in subscriptions.iter().filter(|subscription| subscription.owed) {
             self.notify(now, subscription.id, None, None);

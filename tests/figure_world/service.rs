@@ -1,6 +1,7 @@
 //! The three services differ in names only (TS 24.379, 24.281, 24.282): figures and their parties speak MCPTT, and what
 //! they say for another service is put into its names on the way to the server and back.
 
+use crate::outside::bodies;
 use crate::outside::message::Message;
 
 /// The other services, by the word that names of theirs begin with.
@@ -23,18 +24,29 @@ pub fn read(message: Message) -> (Message, Option<&'static str>, Vec<String>) {
     (translate(message, service, "mcptt"), Some(service), faults)
 }
 
-/// Whether names of a service stand somewhere, but for what lists all of them, and the identity of a function.
+/// What is called after MCPTT whatever the service: the participating function of the figures, and the namespaces of group
+/// documents and group management (TS 24.481).
+const SHARED: [&str; 3] = ["sip:mcptt@", "ns:mcpttG", "mcpttgi"];
+
+/// Whether names of a service stand somewhere, but for what lists all of them, and what they share.
 fn speaks(message: &Message, service: &str) -> bool {
-    let names = |text: &str| text.replace("sip:mcptt@", "").contains(service);
+    let names = |text: &str| {
+        SHARED.iter().fold(text.to_owned(), |text, shared| text.replace(shared, "")).contains(service)
+    };
     let told =
         message.headers.iter().filter(|(name, _)| !["Accept", "Allow-Events"].contains(&name.as_str()));
-    told.into_iter().any(|(_, value)| names(value)) || names(&message.body)
+    // A document of a group tells all services of it.
+    let body = message.body.split(bodies::GMOP).next().unwrap_or_default();
+    told.into_iter().any(|(_, value)| names(value)) || names(body)
 }
 
 fn translate(message: Message, from: &str, to: &str) -> Message {
-    // The identity of the participating function is called after MCPTT whatever the service.
-    let kept =
-        |text: &str| text.replace("sip:mcptt@", "\u{1}").replace(from, to).replace('\u{1}', "sip:mcptt@");
+    let kept = |text: &str| {
+        let marks = ["\u{1}", "\u{2}", "\u{3}"];
+        let shared = || SHARED.iter().zip(marks);
+        let text = shared().fold(text.to_owned(), |text, (shared, mark)| text.replace(shared, mark));
+        shared().fold(text.replace(from, to), |text, (shared, mark)| text.replace(mark, shared))
+    };
     let length = message.body.len().to_string();
     let body = kept(&message.body);
     let headers = message
