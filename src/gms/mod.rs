@@ -1,10 +1,12 @@
 //! The group management server: one file per procedure (TS 23.280 clause 10.2, TS 24.481).
 
 pub mod between;
+pub mod documents;
 pub mod formation;
 pub mod formation_across;
 pub mod formation_partner;
 mod repeat;
+pub mod status;
 pub mod teardown;
 pub mod teardown_across;
 mod teardown_partner;

@@ -43,7 +43,7 @@ mod tests;
 
 pub(super) use plan::Plan;
 
-use super::entity_tag;
+use super::{entity_tag, group_policy};
 use crate::documents::pidf::Presence;
 use crate::documents::{McInfo, names};
 use crate::env::Time;
@@ -317,9 +317,41 @@ pub fn heard(view: &mut View<'_>, watch: &Watch, heard: Heard) -> Outcome<Over> 
                 outcome.log = Some(format!("{user}: the owner of {group} refuses to notify: {status}"));
             }
         }
-        Heard::Nothing | Heard::Lost => {}
+        Heard::Group(_) | Heard::Nothing | Heard::Lost => {}
     }
     plan.finish_and_tell(view, &mut outcome);
+    outcome
+}
+
+/// TS 23.280 10.8.3.1 step 3 for what waited for a group's document: it is here now, or there is none.
+pub fn group_known(view: &mut View<'_>, group: &GroupId) -> Outcome<Over> {
+    let waits =
+        |record: &&ClientAffiliations| record.groups.iter().any(|e| plan::waits_for_document(e, group));
+    let waiting: BTreeSet<(UserId, ClientId)> = view
+        .model
+        .unsettled_affiliations()
+        .filter(waits)
+        .map(|record| (record.user.clone(), record.client.clone()))
+        .collect();
+    let expires = expiry(view.now, view.policy.affiliation_interval);
+    let mut outcome = Outcome::default();
+    let mut refused = Vec::new();
+    let mut waiting = waiting.into_iter().peekable();
+    while let Some((user, client)) = waiting.next() {
+        let admitted = PerService::of(|service| owning::admits(view, &user, group, service));
+        let mut plan = Plan::new(view.model, &user);
+        plan.decide(&client, group, expires, view.now, |service| admitted[service].is_ok());
+        while let Some((_, client)) = waiting.next_if(|(other, _)| *other == user) {
+            plan.decide(&client, group, expires, view.now, |service| admitted[service].is_ok());
+        }
+        plan.finish_and_tell(view, &mut outcome);
+        if let Err(refusal) = &admitted[Service::Mcptt] {
+            refused.push(format!("{user}: {refusal}"));
+        }
+    }
+    if !refused.is_empty() {
+        outcome.log = Some(format!("not affiliated to {group}: {}", refused.join("; ")));
+    }
     outcome
 }
 
@@ -462,6 +494,8 @@ fn candidates(
     let mut elsewhere = None;
     for group in groups {
         let admitted = match view.policy.controlling_of(&group) {
+            // Decided when the document comes (TS 23.280 10.8.3.1 step 2a).
+            Place::Here if group_policy::is_needed(view, &group) => Ok(()),
             Place::Here => owning::admits(view, plan.user(), &group, service),
             // The group policy is the owner's (TS 23.280 10.8.3.2 step 5).
             Place::At(_) => {

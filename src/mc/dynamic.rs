@@ -22,7 +22,7 @@ use crate::procedure::{Refusal, View};
 /// one: only this user.
 ///
 /// # Errors
-/// 403: no such group (113), or the subscriber is neither a member nor allowed to see who is affiliated (116).
+/// 404: no such group (113). 403: the subscriber is neither a member nor allowed to see who is affiliated (116).
 pub fn subscribe(
     view: &View<'_>,
     sender: &UserId,
@@ -33,7 +33,7 @@ pub fn subscribe(
     let document =
         view.model.group(Side::Mc, group.as_str()).ok_or_else(|| Refusal::NoSuchGroup(group.clone()))?;
     let is_member = groups::is_member(view.model, sender, group);
-    if !is_member && !document.rules.member_list.includes(sender, false) {
+    if !is_member && !document.rules.affiliation_list.includes(sender, false) {
         return Err(Refusal::NotMember(group.clone()));
     }
     Ok(Watched::Group { group: group.clone(), service, user })
@@ -53,7 +53,9 @@ pub fn document(
         return GroupDynamicData { presence, state: None };
     };
     let sees_members = match subscriber {
-        Subscriber::User(id) => known.rules.member_list.includes(id, groups::is_member(model, id, group)),
+        Subscriber::User(id) => {
+            known.rules.affiliation_list.includes(id, groups::is_member(model, id, group))
+        }
         Subscriber::Function(_) => true,
     };
     let mut tuples = Vec::new();

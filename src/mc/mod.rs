@@ -8,6 +8,7 @@ mod controlling;
 pub mod dynamic;
 pub mod elsewhere;
 mod entity_tag;
+pub mod group_policy;
 pub mod groups;
 mod inviting;
 mod joining;
@@ -26,6 +27,7 @@ pub mod settings;
 mod simulation;
 pub mod status;
 pub mod status_elsewhere;
+pub mod status_update;
 mod terminating;
 #[cfg(test)]
 mod testing;

@@ -56,8 +56,8 @@ pub fn document(model: &Model, watched: &Watched, p_id: Option<&str>, now: Time)
                 // a) Nothing whose time is over; b) what is de-affiliated has no entry.
                 .filter(|entry| entry.service == *service && entry.lasts(now))
                 .map(|entry| {
-                    // What is on its way out has no time worth telling.
-                    let ends = entry.ends().filter(|_| entry.status != AffiliationStatus::Deaffiliating);
+                    // What is not in force has no time worth telling: it ends when its owner has spoken, or is silent.
+                    let ends = entry.ends().filter(|_| entry.status == AffiliationStatus::Affiliated);
                     Affiliation::to_group(entry.group.as_str(), Some(entry.status), ends)
                 })
                 .collect(),

@@ -38,7 +38,7 @@ pub fn watchers<'a>(
         Watching::UserAffiliations { user, by, service } => {
             (Some(user.clone()), Some(Subscriber::User(by.clone())), Some(*service))
         }
-        Watching::GroupAffiliation { .. } => (None, None, None),
+        Watching::GroupAffiliation { .. } | Watching::GroupDocument { .. } => (None, None, None),
     };
     let subscriptions = target.map(|target| model.watchers_of_user(&target));
     subscriptions.into_iter().flatten().filter(move |subscription| {

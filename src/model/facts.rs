@@ -18,7 +18,7 @@ pub enum Change {
 /// One record. The order of the variants is the order of replay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
-    /// A temporary group that a side knows.
+    /// A group document that a side knows by being told: of a temporary group, or from a GMS elsewhere.
     TemporaryGroup(Side, GroupDocument),
     /// The mark of a constituent group as a side knows it.
     Regrouped(Side, GroupId, Regrouped),
@@ -568,6 +568,13 @@ pub enum Watched {
         /// Per-user restriction.
         user: Option<UserId>,
     },
+    /// Documents of groups at the GMS (TS 24.481 6.3.13).
+    GroupDocuments {
+        /// The groups, in the order of the request.
+        groups: Vec<GroupId>,
+        /// The subscriber takes the documents in the notification; else it is told their entity tags only.
+        with_documents: bool,
+    },
 }
 
 impl Watched {
@@ -578,14 +585,17 @@ impl Watched {
             | Self::GroupAffiliation { service, .. }
             | Self::Conference { service, .. }
             | Self::Group { service, .. } => *service,
+            // Group documents are of no one service.
+            Self::GroupDocuments { .. } => Service::Mcptt,
         }
     }
 
-    /// The event package (RFC 3856, RFC 4575).
+    /// The event package (RFC 3856, RFC 4575, RFC 5875).
     pub fn package(&self) -> &'static str {
         match self {
             Self::Affiliations { .. } | Self::GroupAffiliation { .. } | Self::Group { .. } => "presence",
             Self::Conference { .. } => "conference",
+            Self::GroupDocuments { .. } => "xcap-diff",
         }
     }
 }
@@ -812,5 +822,10 @@ pub enum Watching {
         by: UserId,
         /// The service.
         service: Service,
+    },
+    /// At the GMS of this system, where it is elsewhere: the document of a group (TS 24.481 6.3.13.2.2).
+    GroupDocument {
+        /// The group.
+        group: GroupId,
     },
 }

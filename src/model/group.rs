@@ -239,6 +239,17 @@ pub struct PerService<T> {
     mcdata: T,
 }
 
+impl<T> PerService<T> {
+    /// One value for each, as `value` says.
+    pub fn of(mut value: impl FnMut(Service) -> T) -> Self {
+        Self {
+            mcptt: value(Service::Mcptt),
+            mcvideo: value(Service::McVideo),
+            mcdata: value(Service::McData),
+        }
+    }
+}
+
 impl<T> Index<Service> for PerService<T> {
     type Output = T;
 

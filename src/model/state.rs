@@ -49,6 +49,7 @@ pub struct Model {
     /// Operations whose result is awaited: requestor and transaction-id, with the fingerprint of the request.
     unfinished: HashMap<(UserId, String), u64>,
     exchanges: HashMap<(Psi, String), Exchange>,
+    watches_of_documents: usize,
     owned: HashMap<GroupId, BTreeMap<(UserId, Service), OwnedAffiliation>>,
 }
 
@@ -103,15 +104,19 @@ enum WatchKey {
     GroupAndUser(GroupId, UserId),
     Call(CallRef),
     Group(GroupId),
+    Document(GroupId),
 }
 
 impl WatchKey {
-    fn of(watched: &Watched) -> Self {
+    fn of(watched: &Watched) -> Vec<Self> {
         match watched {
-            Watched::Affiliations { user, .. } => Self::User(user.clone()),
-            Watched::GroupAffiliation { group, user, .. } => Self::GroupAndUser(group.clone(), user.clone()),
-            Watched::Conference { call, .. } => Self::Call(*call),
-            Watched::Group { group, .. } => Self::Group(group.clone()),
+            Watched::Affiliations { user, .. } => vec![Self::User(user.clone())],
+            Watched::GroupAffiliation { group, user, .. } => {
+                vec![Self::GroupAndUser(group.clone(), user.clone())]
+            }
+            Watched::Conference { call, .. } => vec![Self::Call(*call)],
+            Watched::Group { group, .. } => vec![Self::Group(group.clone())],
+            Watched::GroupDocuments { groups, .. } => groups.iter().cloned().map(Self::Document).collect(),
         }
     }
 }
@@ -211,7 +216,9 @@ impl Model {
                 self.legs.insert(leg.id, leg);
             }
             Fact::Subscription(subscription) => {
-                self.watchers.entry(WatchKey::of(&subscription.watched)).or_default().insert(subscription.id);
+                for key in WatchKey::of(&subscription.watched) {
+                    self.watchers.entry(key).or_default().insert(subscription.id);
+                }
                 self.subscriptions_by
                     .entry(subscription.subscriber.clone())
                     .or_default()
@@ -232,6 +239,9 @@ impl Model {
                 self.requests.insert(request.id, request);
             }
             Fact::Watch(watch) => {
+                if let Watching::GroupDocument { .. } = watch.what {
+                    self.watches_of_documents += 1;
+                }
                 self.watch_of.insert(watch.what.clone(), watch.id);
                 self.watches.insert(watch.id, watch);
             }
@@ -423,8 +433,8 @@ impl Model {
             }
             FactKey::Subscription(id) => {
                 if let Some(old) = self.subscriptions.get(id) {
-                    let key = WatchKey::of(&old.watched);
-                    if let Some(ids) = self.watchers.get_mut(&key) {
+                    for key in WatchKey::of(&old.watched) {
+                        let Some(ids) = self.watchers.get_mut(&key) else { continue };
                         ids.remove(id);
                         if ids.is_empty() {
                             self.watchers.remove(&key);
@@ -460,10 +470,12 @@ impl Model {
                 }
             }
             FactKey::Watch(id) => {
-                if let Some(old) = self.watches.get(id)
-                    && self.watch_of.get(&old.what) == Some(id)
-                {
+                let Some(old) = self.watches.get(id) else { return };
+                if self.watch_of.get(&old.what) == Some(id) {
                     self.watch_of.remove(&old.what);
+                }
+                if let Watching::GroupDocument { .. } = old.what {
+                    self.watches_of_documents = self.watches_of_documents.saturating_sub(1);
                 }
             }
             FactKey::Proposal(id) => {
@@ -720,6 +732,23 @@ impl Model {
         self.watching(WatchKey::Group(group.clone()))
     }
 
+    /// Subscriptions to the document of a group.
+    pub fn watchers_of_document(&self, group: &GroupId) -> impl Iterator<Item = &Subscription> + use<'_> {
+        self.watching(WatchKey::Document(group.clone()))
+    }
+
+    /// The group whose document at the GMS is changed by this.
+    pub fn document_concerned(&self, change: &Change) -> Option<GroupId> {
+        match change {
+            Change::Put(Fact::TemporaryGroup(Side::Gms, GroupDocument { id: group, .. }))
+            | Change::Put(Fact::Regrouped(Side::Gms, group, _))
+            | Change::Remove(
+                FactKey::TemporaryGroup(Side::Gms, group) | FactKey::Regrouped(Side::Gms, group),
+            ) => Some(group.clone()),
+            _ => None,
+        }
+    }
+
     /// Groups whose dynamic data follow from this change, if anybody watches any group: what is told of a group is made
     /// of affiliations, calls and marks.
     pub fn groups_concerned(&self, change: &Change) -> Vec<(GroupId, Service)> {
@@ -850,6 +879,11 @@ impl Model {
     /// The subscription of ours that is about this.
     pub fn watch_of(&self, what: &Watching) -> Option<&Watch> {
         self.watch_of.get(what).and_then(|id| self.watches.get(id))
+    }
+
+    /// How many documents are watched at a GMS elsewhere.
+    pub fn watches_of_documents(&self) -> usize {
+        self.watches_of_documents
     }
 
     /// All subscriptions of ours.

@@ -31,7 +31,7 @@ const OPTIONS: [&str; 8] =
     ["100rel", "timer", "pref", "norefersub", "tdialog", "explicitsub", "nosub", "path"];
 
 /// Event packages with a notifier or a state agent here.
-const EVENTS: [&str; 2] = ["presence", "conference"];
+const EVENTS: [&str; 3] = ["presence", "conference", "xcap-diff"];
 
 /// The service of a configuration, without facts. `ids` seeds everything random.
 pub fn service(config: &Config, mut ids: Ids) -> Service {

@@ -168,10 +168,21 @@ pub enum RequestEnd {
 pub enum Heard {
     /// A notification with the affiliation status of a group.
     Affiliations(Presence),
+    /// A notification about the document of a group.
+    Group(GroupTold),
     /// A notification without a body that is understood. The subscription goes on.
     Nothing,
     /// The subscription was refused, or ended by the other side for good: status of the refusal, or 410.
     Refused(u16),
     /// It was lost (silence, `deactivated`, `timeout`...): it is made again while the fact stands.
     Lost,
+}
+
+/// What a GMS says about a group.
+#[derive(Clone, Debug)]
+pub enum GroupTold {
+    /// Its document, with the mark of a constituent of a temporary group.
+    Document(Box<GroupDocument>, Option<Regrouped>),
+    /// There is no such group (any more).
+    Gone,
 }

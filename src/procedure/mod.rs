@@ -190,6 +190,8 @@ pub enum Send {
     /// A MESSAGE to a user. The fact [`Fact::Owed`] stands in the changes of the same outcome; the service sends it, and
     /// again after a restart, and removes it when it is answered or given up.
     Owed(OwedRef),
+    /// A GMS elsewhere told of a group, or is known not to: what waited for it is decided, once the changes are made.
+    GroupKnown(GroupId),
     /// A request to a function elsewhere. The fact [`Fact::Request`] stands in the changes of the same outcome; the
     /// service sends it, again after a restart, removes the fact when it is answered for good, and tells the procedure
     /// ([`RequestEnd`]).

@@ -297,6 +297,9 @@ pub enum Refusal {
     /// A function asks for what the agreement with its system does not permit (179).
     #[error("{0} may not ask for that")]
     PartnerMayNot(Psi),
+    /// The document of a group is at a GMS that does not answer (114).
+    #[error("document of {0} not to be had")]
+    NoGroupDocument(GroupId),
     /// A transaction-id was used again for another request.
     #[error("transaction-id was used for another request")]
     TransactionReused,
@@ -414,6 +417,9 @@ impl Refusal {
                 Answer::worded(400, format!("more than {limit} groups in one request"))
             }
             Self::PartnerNotPermitted(_) | Self::PartnerMayNot(_) => Answer::warned(403, 179),
+            Self::NoGroupDocument(_) => {
+                Answer { retry_after: Some(RETRY_AFTER_SECONDS), ..Answer::warned(480, 114) }
+            }
             Self::TransactionReused => Answer::worded(400, "transaction-id was used for another request"),
             Self::UnknownOperation => Answer::worded(501, "operation not supported"),
             Self::NotFound => Answer::plain(404),

@@ -40,6 +40,8 @@ pub(super) enum Alarm {
     PassedOn(PassRef),
     /// The target of a proposal, or the owners of its groups, took too long.
     Proposal(ProposalRef),
+    /// The document of a group has not come in time for those who wait for it.
+    DocumentOverdue(GroupId),
     /// A finished operation need not be remembered any more.
     Operation(UserId, String),
     /// A stage of a formation of several systems is over.
@@ -226,6 +228,7 @@ impl Service {
                 Alarm::OwedAgain(owed) => self.deliver_owed(now, owed),
                 Alarm::RequestAgain(request) => self.request_again(now, request),
                 Alarm::WatchAgain(watch) => self.begin_watch(now, watch),
+                Alarm::DocumentOverdue(group) => self.document_overdue(now, &group),
                 Alarm::FetchOver(subscription) => self.notify(now, subscription, None, Some("timeout")),
                 Alarm::PassedOn(pass) => self.pass_over(now, pass),
                 Alarm::Proposal(proposal) => {

@@ -19,6 +19,7 @@
 //! | `watch` | who watches us, and the notifications |
 //! | `subscribing` | what we watch elsewhere |
 //! | `watching_elsewhere` | affiliations of users elsewhere, for watchers here |
+//! | `group_documents` | group documents, to and from another process |
 //! | `alarms` | timers of procedures and facts |
 //! | `holds` | what is held, counted |
 //! | `restart` | from the facts on disk back to a running service |
@@ -39,6 +40,7 @@ macro_rules! view {
 mod alarms;
 mod between;
 mod digest;
+mod group_documents;
 mod holds;
 mod legs;
 mod messages;
@@ -70,7 +72,9 @@ pub use trust::{Peer, Peers};
 use crate::config::Limits;
 use crate::env::{Ids, Time};
 use crate::mc::calls::Open;
-use crate::model::{Change, Fact, GroupId, LegId, Model, OwedRef, Psi, PublicId, Service as McService};
+use crate::model::{
+    Change, Fact, GroupId, LegId, Model, OwedRef, Psi, PublicId, Service as McService, UserId,
+};
 use crate::procedure::{Answer, MediaPorts, Outcome, Over, Policy, ReplyTo, Send};
 use crate::sip::dialog::{Agent, AgentEvent, AgentSettings, SessionId};
 use crate::sip::subscription::{Notifier, NotifierEvent, Subscriber, SubscriberEvent};
@@ -130,8 +134,12 @@ pub struct Service {
     notifier_events: Vec<NotifierEvent>,
     subscriber_events: Vec<SubscriberEvent>,
     work: VecDeque<Work>,
-    /// Groups that changed while this input was handled: their watchers are told once.
+    /// Groups that changed while this input was handled, and documents of groups: their watchers are told once.
     concerned: BTreeSet<(GroupId, McService)>,
+    documents_concerned: BTreeSet<GroupId>,
+    /// Users whose clients' affiliation to a group changed: a GMS elsewhere is told once.
+    status_due: BTreeSet<(UserId, McService, GroupId)>,
+    awaiting: group_documents::Awaiting,
     out: Outbox,
     changes: Vec<Change>,
     stopping: bool,
@@ -207,6 +215,9 @@ impl Service {
             subscriber_events: Vec::new(),
             work: VecDeque::new(),
             concerned: BTreeSet::new(),
+            documents_concerned: BTreeSet::new(),
+            status_due: BTreeSet::new(),
+            awaiting: group_documents::Awaiting::new(),
             out: Outbox::new(),
             changes: Vec::new(),
             stopping: false,
@@ -319,9 +330,17 @@ impl Service {
             self.work.extend(self.notifier_events.drain(..).map(Work::Notifier));
             self.work.extend(self.subscriber_events.drain(..).map(Work::Subscriber));
             let Some(work) = self.work.pop_front() else {
-                if self.concerned.is_empty() {
+                let due = std::mem::take(&mut self.status_due);
+                if due.is_empty() && self.concerned.is_empty() && self.documents_concerned.is_empty() {
                     break;
                 }
+                for (user, service, group) in due {
+                    let outcome =
+                        crate::mc::status_update::update(&mut view!(self, now), &user, service, &group);
+                    self.carry_out(now, outcome);
+                }
+                let documents = std::mem::take(&mut self.documents_concerned);
+                self.notify_documents(now, &documents);
                 for (group, service) in std::mem::take(&mut self.concerned) {
                     self.notify_group(now, &group, service);
                 }
@@ -375,6 +394,7 @@ impl Service {
         {
             self.work.push_back(Work::Unwatched(watching));
         }
+        self.documents_concerned.extend(self.model.document_concerned(&change));
         self.model.apply(&change);
         match &change {
             Change::Put(fact) => self.set_alarms(fact),
@@ -396,6 +416,7 @@ impl Service {
                 self.carry_out(now, outcome);
             }
             Send::Owed(owed) => self.deliver_owed(now, owed),
+            Send::GroupKnown(group) => self.group_known(now, &group),
             Send::Request(request) => self.begin_request(now, request),
             Send::PassOn(pass) => self.pass_on(now, *pass),
             Send::Watch(watch) => self.begin_watch(now, watch),
@@ -411,13 +432,14 @@ impl Service {
                 self.notify_group_affiliation(now, (&group, &user), service, p_id.as_deref());
             }
             Send::AffiliationUpdate { user, service, groups } => {
-                // The GMS asks the model for affiliated members when it needs them: in one process nothing is sent.
+                // A GMS in this process sees what the model knows; one elsewhere is told below.
                 for (group, affiliated) in groups {
                     let what = if affiliated { "affiliated" } else { "no longer affiliated" };
                     tracing::info!(call_id = self.cause, user = %user, group = %group, ?service, "{what}");
                 }
             }
             Send::Affiliated { user, client, service, group } => {
+                self.status_due.insert((user.clone(), service, group.clone()));
                 let outcome = crate::mc::calls::affiliated(
                     &mut view!(self, now),
                     &mut self.open,
@@ -429,6 +451,7 @@ impl Service {
                 self.carry_out(now, outcome);
             }
             Send::Deaffiliated { user, client, service, group } => {
+                self.status_due.insert((user.clone(), service, group.clone()));
                 let outcome = crate::mc::calls::deaffiliated(
                     &mut view!(self, now),
                     &mut self.open,

@@ -6,8 +6,9 @@ use super::trust::{Sender, Unknown, malformed};
 use super::{ReplyKind, Service};
 use crate::documents::{McInfo, names, pidf};
 use crate::env::Time;
+use crate::gms::{self, status::StatusAsk};
 use crate::mc::affiliation::owning::{self, GroupPublishAsk};
-use crate::model::{Service as McService, Subscriber};
+use crate::model::{GroupId, Service as McService, Subscriber, UserId};
 use crate::procedure::{Caller, Refusal};
 use crate::sip::message::Request;
 use crate::sip::transaction::{Flow, ServerId};
@@ -27,6 +28,9 @@ impl Service {
             return Err(refuse(Refusal::BadEvent));
         }
         let Asked { caller, service, info, bodies } = self.asked_by_function(now, flow, request)?;
+        if self.await_document(now, info.request_uri.as_deref(), (id, flow), request) {
+            return Ok(());
+        }
         let Some(part) = bodies.find(names::PIDF) else {
             return Err(refuse(Refusal::UnsupportedBody { expected: names::PIDF }));
         };
@@ -36,6 +40,37 @@ impl Service {
         self.decide(now, id, request, ReplyKind::Plain, |layer, reply| {
             let ask = GroupPublishAsk { reply, caller, service, info, presence, expires };
             owning::publish(&mut view!(layer, now), ask)
+        })
+    }
+
+    /// PUBLISH at the group management server: a status update (TS 23.280 10.8.3.1 step 5b).
+    pub(super) fn publish_status(
+        &mut self,
+        now: Time,
+        id: ServerId,
+        flow: Flow,
+        request: &Request,
+    ) -> Result<(), Unknown> {
+        let refuse = |refusal| Unknown::Refuse(refusal);
+        let missing = |what| refuse(Refusal::malformed(what));
+        if self.event(request).map_err(refuse)? != "presence" {
+            return Err(refuse(Refusal::BadEvent));
+        }
+        let Asked { caller, service, info, bodies } = self.asked_by_function(now, flow, request)?;
+        let group =
+            info.request_uri.ok_or_else(|| missing("mcptt-info: mcptt-request-uri names no group"))?;
+        let user =
+            info.calling_user.ok_or_else(|| missing("mcptt-info: mcptt-calling-user-id names no user"))?;
+        let Some(part) = bodies.find(names::PIDF) else {
+            return Err(refuse(Refusal::UnsupportedBody { expected: names::PIDF }));
+        };
+        let presence = pidf::Presence::decode(&part.content, service, &self.setup.limits);
+        let presence = presence.map_err(|error| refuse(unusable(error)))?;
+        let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
+        self.decide(now, id, request, ReplyKind::Plain, |layer, reply| {
+            let (group, user) = (GroupId::new(group), UserId::new(user));
+            let ask = StatusAsk { reply, caller, group, user, service, presence, expires };
+            gms::status::update(&mut view!(layer, now), ask)
         })
     }
 
@@ -49,6 +84,9 @@ impl Service {
     ) -> Result<(), Unknown> {
         let refuse = |refusal| Unknown::Refuse(refusal);
         let Asked { caller, service, info, .. } = self.asked_by_function(now, flow, request)?;
+        if self.await_document(now, info.request_uri.as_deref(), (id, flow), request) {
+            return Ok(());
+        }
         let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
         let watched =
             owning::subscribe(&view!(self, now), &caller, &info, service, expires).map_err(refuse)?;

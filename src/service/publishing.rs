@@ -30,6 +30,9 @@ impl Service {
         if self.addressed_controlling(request) {
             return self.publish_group(now, id, flow, request);
         }
+        if self.addressed_gms(request) {
+            return self.publish_status(now, id, flow, request);
+        }
         self.addressed_participating(request).map_err(refuse)?;
         let event = self.event(request).map_err(refuse)?;
         if event == "poc-settings" {

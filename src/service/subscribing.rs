@@ -129,6 +129,7 @@ impl Service {
         let outcome = match &watch.what {
             Watching::GroupAffiliation { .. } => mc::affiliation::heard(&mut view!(self, now), &watch, heard),
             Watching::UserAffiliations { .. } => return self.hear_elsewhere(now, &watch, heard),
+            Watching::GroupDocument { .. } => mc::group_policy::heard(&mut view!(self, now), &watch, heard),
         };
         self.carry_out(now, outcome);
     }
@@ -159,6 +160,9 @@ impl Service {
                 let presence = Presence::decode(&part.content, *service, &self.setup.limits);
                 presence.map(super::read::canonical_presence).map(Heard::Affiliations).map_err(unusable)
             }
+            Watching::GroupDocument { group } => {
+                Ok(self.document_told(group, &bodies)?.map_or(Heard::Nothing, Heard::Group))
+            }
         }
     }
 
@@ -176,7 +180,7 @@ impl Service {
             // soon, one after the other: the notifier may have given us up while we were away.
             let later = match watch.what {
                 Watching::UserAffiliations { .. } => Duration::ZERO,
-                Watching::GroupAffiliation { .. } => {
+                Watching::GroupAffiliation { .. } | Watching::GroupDocument { .. } => {
                     Duration::from_secs(self.ids.number() % REFRESH_SPAN.as_secs())
                 }
             };
@@ -194,6 +198,7 @@ impl Service {
     /// The SUBSCRIBE of a watch.
     fn render_watch(&mut self, watch: &Watch) -> Draft {
         match &watch.what {
+            Watching::GroupDocument { group } => self.render_document_watch(watch, group),
             Watching::GroupAffiliation { group, user, service } => {
                 let mut parts = vec![info_body(&about(group.as_str(), user.as_str()), *service)];
                 if let Some(filter) = pidf::tuple_filter(user.as_str()) {
@@ -211,7 +216,13 @@ impl Service {
         }
     }
 
-    fn subscribe_head(&mut self, watch: &Watch, event: &str, accept: &str, service: McService) -> Draft {
+    pub(super) fn subscribe_head(
+        &mut self,
+        watch: &Watch,
+        event: &str,
+        accept: &str,
+        service: McService,
+    ) -> Draft {
         let listener = 0;
         let contact = self.plain_contact(listener);
         self.towards_function(Method::Subscribe, watch.from, &watch.at, service)

@@ -21,7 +21,8 @@ use crate::sip::wire::Name;
 use std::time::Duration;
 
 impl Service {
-    /// SUBSCRIBE: affiliation status (TS 24.379 9.2.2.2.4) or the roster of a call (10.1.3).
+    /// SUBSCRIBE: affiliation status (TS 24.379 9.2.2.2.4), the roster of a call (10.1.3), group documents (TS 24.481
+    /// 6.3.13).
     pub(super) fn subscribe(
         &mut self,
         now: Time,
@@ -44,6 +45,7 @@ impl Service {
         match event.as_str() {
             "presence" => self.watch_affiliations(now, id, flow, request, bodies),
             "conference" => self.watch_conference(now, id, flow, request, bodies),
+            "xcap-diff" => self.watch_documents(now, id, flow, request, &bodies),
             _ => {
                 self.identify(now, flow, request)?;
                 Err(refuse(Refusal::BadEvent))
@@ -300,6 +302,7 @@ impl Service {
                 let content = document.encode(*service).into();
                 (Vec::new(), Some(OutBody { content_type: names::PIDF.to_owned(), content }))
             }
+            Watched::GroupDocuments { .. } => (Vec::new(), self.documents_body(subscription)),
             Watched::Conference { call, service } => {
                 let service = *service;
                 let psi = self.psi_of(LegOwner::Call(*call)).clone();

@@ -65,7 +65,7 @@ impl Service {
                 self.watches.heard.insert(watch.id, presence);
                 (p_id, None)
             }
-            Heard::Affiliations(_) | Heard::Nothing => return,
+            Heard::Affiliations(_) | Heard::Group(_) | Heard::Nothing => return,
             Heard::Refused(status) => {
                 self.watches.heard.remove(&watch.id);
                 (None, Some(if status == 403 { "rejected" } else { "noresource" }))

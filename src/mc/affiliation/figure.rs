@@ -32,7 +32,7 @@ use crate::model::*;
 use std::time::Duration;
 
 /// Timer F: how long the answer of an owner is awaited (RFC 3261 17.1.2.2 with T1 of the core network).
-const TIMER_F: Duration = Duration::from_secs(32);
+pub(super) const TIMER_F: Duration = Duration::from_secs(32);
 
 /// What is on its way out disappears after this time, whatever the owner says.
 pub const DEAFFILIATING_FOR: Duration = Duration::from_secs(64);

@@ -1,9 +1,10 @@
 //! Affiliations of a user as they are to become, and what follows from the difference (TS 24.379 9.2.2.2.3 steps 16 to
 //! 19, 9.2.2.2.6).
 
-use super::figure::{On, Stepped, Terms, step, timed};
+use super::figure::{On, Stepped, TIMER_F, Terms, step, timed};
 use super::{PERSISTENCE, counts, p_id_of};
 use crate::env::Time;
+use crate::mc::group_policy;
 use crate::model::*;
 use crate::procedure::{Outcome, Place, Send, View};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,12 +16,20 @@ pub struct Plan<'a> {
     sets: BTreeMap<ClientId, Vec<GroupAffiliation>>,
     /// Groups whose owners are told by which clients the user is affiliated.
     publish: BTreeSet<(GroupId, Service)>,
+    /// Groups whose documents are needed first (TS 23.280 10.8.3.1 step 2a).
+    undecided: BTreeSet<GroupId>,
 }
 
 impl<'a> Plan<'a> {
     /// Nothing changes yet.
     pub fn new(model: &'a Model, user: &UserId) -> Self {
-        Self { model, user: user.clone(), sets: BTreeMap::new(), publish: BTreeSet::new() }
+        Self {
+            model,
+            user: user.clone(),
+            sets: BTreeMap::new(),
+            publish: BTreeSet::new(),
+            undecided: BTreeSet::new(),
+        }
     }
 
     /// Whose affiliations.
@@ -174,8 +183,42 @@ impl<'a> Plan<'a> {
         let fresh = GroupAffiliation { owner, ..GroupAffiliation::own(group, service, None) };
         let here = fresh.owner.is_none();
         let asked = self.note(step(old, || fresh, On::Wanted, terms));
-        // The owner is here, and has let the user in before.
-        asked.and_then(|entry| if here { self.step(entry, On::Listed, terms) } else { Some(entry) })
+        match asked {
+            Some(entry) if here && group_policy::is_needed(view, &entry.group) => {
+                // It ends unless the GMS tells of the group in time.
+                self.undecided.insert(entry.group.clone());
+                Some(GroupAffiliation { expires: Some(view.now.plus(TIMER_F)), ..entry })
+            }
+            // The owner is here, and has let the user in before.
+            Some(entry) if here => self.step(entry, On::Listed, terms),
+            other => other,
+        }
+    }
+
+    /// The document of a group that is owned here is known now, or it is known that there is none: what waited for it is
+    /// decided (TS 23.280 10.8.3.1 step 3). `admits`: whether the owner lets the user in.
+    pub fn decide(
+        &mut self,
+        client: &ClientId,
+        group: &GroupId,
+        expires: Option<Time>,
+        now: Time,
+        admits: impl Fn(Service) -> bool,
+    ) {
+        let terms = Terms { now, expires, granted: None };
+        let entries = self.of(client).to_vec();
+        let decided = |entry: GroupAffiliation| {
+            if !waits_for_document(&entry, group) {
+                return Some(entry);
+            }
+            if !admits(entry.service) {
+                return self.step(entry, On::Refused, terms);
+            }
+            let entry = self.step(entry, On::Wanted, terms)?;
+            self.step(entry, On::Listed, terms)
+        };
+        let left = entries.into_iter().filter_map(decided).collect();
+        self.sets.insert(client.clone(), left);
     }
 
     fn unwanted(&mut self, entry: GroupAffiliation, terms: Terms) -> Option<GroupAffiliation> {
@@ -263,6 +306,9 @@ impl<'a> Plan<'a> {
     /// 10.8.4.2 step 4b) and the words for calls, of the group or of the temporary group it is part of: first what ended,
     /// then what is new; then subscriptions at owners elsewhere, and what is published to them.
     pub fn finish<W>(mut self, view: &mut View<'_>, outcome: &mut Outcome<W>) {
+        for group in std::mem::take(&mut self.undecided) {
+            group_policy::want(view, &group, outcome);
+        }
         let mut towards_owners = Outcome::<W>::default();
         for (group, service) in std::mem::take(&mut self.publish) {
             self.publish_to_owner(view, group, service, &mut towards_owners);
@@ -451,4 +497,12 @@ fn affiliated(service: Service, set: &[GroupAffiliation]) -> BTreeSet<&GroupId> 
         entry.service == service && entry.owner.is_none() && entry.status == AffiliationStatus::Affiliated
     };
     set.iter().filter(here).map(|entry| &entry.group).collect()
+}
+
+/// Whether an entry of a group that is owned here waits for the group's document.
+pub fn waits_for_document(entry: &GroupAffiliation, group: &GroupId) -> bool {
+    entry.group == *group
+        && entry.status == AffiliationStatus::Affiliating
+        && entry.owner.is_none()
+        && !entry.by_call
 }

@@ -8,7 +8,7 @@ use crate::model::{Service as McService, Who};
 fn world() -> World {
     let names = ["alice", "bob", "carol"];
     let mut fire = group("fire", &names);
-    fire.rules.member_list = Who::Users(vec![user_id("chief"), user_id("alice")]);
+    fire.rules.affiliation_list = Who::Users(vec![user_id("chief"), user_id("alice")]);
     let users =
         names.iter().chain(&["chief"]).map(|name| user_with(name, |profile| profile.allow_regroup = true));
     let mut world = World::new(setup(), users.collect(), vec![fire, group("rescue", &["bob"])]);
