@@ -1,6 +1,8 @@
 //! What the standard leaves to the operator.
 
-use super::reader::{DAY, HOUR, MILLISECOND, SECOND, Section};
+use super::identity::identity;
+use super::reader::{DAY, HOUR, MILLISECOND, SECOND, Section, without_lines};
+use crate::model::GroupId;
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -40,6 +42,8 @@ pub struct Policy {
     pub constituents_limit: usize,
     /// Interval granted for affiliations, seconds.
     pub affiliation_interval: u32,
+    /// Groups that nobody leaves by de-affiliation.
+    pub no_de_affiliation: Vec<GroupId>,
     /// Shortest life of a registration, seconds.
     pub registration_minimum: u32,
     /// Longest life of a registration, seconds.
@@ -142,6 +146,12 @@ impl Policy {
             .key("affiliation_interval", "Interval granted for affiliations and subscriptions to them, seconds; 4294967295: not by time (TS 24.379 9.2.1.2).")
             .integer(1..=u32::MAX)
             .or(u32::MAX);
+        let no_de_affiliation = policy
+            .key("no_de_affiliation", "Groups of this system that nobody leaves by de-affiliation (TS 23.280 10.8.4.2 step 2): 403 with Warning 100 to the server of another system; for clients of this one the group stays as it is. Who logs off leaves.")
+            .texts("URI", |text| identity(text).map(GroupId::new))
+            .optional("none: everybody may de-affiliate")
+            .map(without_lines)
+            .unwrap_or_default();
         let registration_minimum = policy
             .key(
                 "registration_minimum",
@@ -193,6 +203,7 @@ impl Policy {
             reserved_for,
             constituents_limit,
             affiliation_interval,
+            no_de_affiliation,
             registration_minimum,
             registration_maximum,
             constituents_wait_for_call,

@@ -85,6 +85,7 @@ fn affiliated_members(
 }
 
 /// Notes a request that is owed: as a fact, and as something to send.
+/// Users of other systems are told by the GMS of theirs.
 fn owe(
     view: &mut View<'_>,
     to: UserId,
@@ -93,6 +94,9 @@ fn owe(
     notice: Notice,
     outcome: &mut Outcome<Over>,
 ) {
+    if !view.policy.is_own_user(&to) {
+        return;
+    }
     let id = OwedRef(view.ids.number());
     let until = view.now.plus(view.policy.owed_for);
     outcome.changes.push(Change::Put(Fact::Owed(Owed { id, to, clients, service, notice, until })));

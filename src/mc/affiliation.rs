@@ -37,6 +37,8 @@
 pub(super) mod by_call;
 mod figure;
 pub mod owning;
+#[cfg(test)]
+mod partner_tests;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -133,12 +135,15 @@ pub fn publish(view: &mut View<'_>, ask: PublishAsk) -> Result<Outcome<Over>, Re
     // Steps 13 to 15. No interval: every entry of this client goes, and of no other client.
     let mut plan = Plan::new(view.model, &served);
     let mut dropped = Vec::new();
-    let mut kept = Vec::new();
+    let mut groups = if interval == 0 { Vec::new() } else { groups };
+    let held = may_not_leave(view, &plan, &client, ask.service, &groups);
     if interval != 0 {
         within_client_limit(view.model, &served, &client)?;
-        kept = candidates(view, &plan, &client, ask.service, groups, &mut dropped);
     }
-    plan.want(view, &client, ask.service, kept, expiry(view.now, interval));
+    dropped.extend(held.iter().map(|group| format!("{group}: stays, nobody leaves it")));
+    groups.splice(0..0, held);
+    let kept = candidates(view, &plan, &client, ask.service, groups, &mut dropped);
+    plan.want(view, &client, ask.service, kept, expiry(view.now, view.policy.affiliation_interval));
 
     // Step 8, with the tag of what steps 16 and 17 store.
     let etag = entity_tag(view, &served, &client, ask.service, plan.of(&client));
@@ -148,8 +153,7 @@ pub fn publish(view: &mut View<'_>, ask: PublishAsk) -> Result<Outcome<Over>, Re
     outcome.sends.push(Send::AffiliationStatus { user: served.clone(), service: ask.service, p_id });
     plan.finish(view, &mut outcome);
     if !dropped.is_empty() {
-        outcome =
-            outcome.logged(format!("{served}, client {client}: not affiliated: {}", dropped.join("; ")));
+        outcome = outcome.logged(format!("{served}, client {client}: not as asked: {}", dropped.join("; ")));
     }
     Ok(outcome)
 }
@@ -468,6 +472,24 @@ fn wanted(model: &Model, served: &UserId, ask: &PublishAsk) -> Result<Read, Refu
 /// Whether a client ID can be stored and written into a document.
 pub(super) fn is_usable(client: &str) -> bool {
     !client.is_empty() && client.len() <= CLIENT_ID_OCTETS && !client.chars().any(char::is_control)
+}
+
+/// TS 23.280 10.8.4.2 step 2: groups of this system that the client has, does not name, and may not leave.
+fn may_not_leave(
+    view: &View<'_>,
+    plan: &Plan<'_>,
+    client: &ClientId,
+    service: Service,
+    named: &[GroupId],
+) -> Vec<GroupId> {
+    let stays = |entry: &&GroupAffiliation| {
+        entry.service == service
+            && entry.owner.is_none()
+            && counts(entry, view.now)
+            && view.policy.no_de_affiliation.contains(&entry.group)
+            && !named.contains(&entry.group)
+    };
+    plan.of(client).iter().filter(stays).map(|entry| entry.group.clone()).collect()
 }
 
 /// A user cannot fill the server with the affiliations of clients he makes up.

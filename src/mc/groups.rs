@@ -65,7 +65,9 @@ fn torn_down(model: &Model, temporary: &GroupId, constituents: &[GroupId]) -> Ou
     }
     for (user, client) in records {
         let Some(record) = model.affiliations(user.as_str(), client.as_str()) else { continue };
-        let left: Vec<_> = record.groups.iter().filter(|entry| entry.group != *temporary).cloned().collect();
+        // Of a group that another server owns this server hears from there.
+        let stays = |entry: &&GroupAffiliation| entry.group != *temporary || entry.owner.is_some();
+        let left: Vec<_> = record.groups.iter().filter(stays).cloned().collect();
         changes.push(if left.is_empty() {
             Change::Remove(FactKey::Affiliation(user.clone(), client.clone()))
         } else {

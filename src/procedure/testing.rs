@@ -105,6 +105,7 @@ pub fn policy() -> Policy {
         reserved_for: Duration::from_secs(30),
         constituents_limit: 16,
         affiliation_interval: u32::MAX,
+        no_de_affiliation: std::collections::BTreeSet::new(),
         registration_minimum: 60,
         registration_maximum: 7200,
         media_address: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),

@@ -54,7 +54,7 @@ struct Subject {
 /// # Errors
 /// Nothing changes with any of these. 400: no group, no user, or a document that cannot be used. 403: the function does not
 /// serve users, its system has no agreement (179), the user is served here, there is no such group (113), it is disabled
-/// (115), the user is no member (116), the group does not offer the service (100). 423: an interval below
+/// (115), the user is no member (116), the group does not offer the service or nobody leaves it (100). 423: an interval below
 /// [`WHOLE_INTERVAL`].
 pub fn publish(view: &mut View<'_>, ask: GroupPublishAsk) -> Result<Outcome<Over>, Refusal> {
     // Steps 1 to 5.
@@ -91,6 +91,7 @@ pub fn publish(view: &mut View<'_>, ask: GroupPublishAsk) -> Result<Outcome<Over
         clients,
         expires: expiry(view.now, interval),
     };
+    may_leave(view, &owned)?;
     let mut words = Vec::new();
     replace(view.model, owned, &mut outcome.changes, &mut words);
 
@@ -175,6 +176,16 @@ pub(in crate::mc) fn admits(
     }
     if !document.services.contains(&service) {
         return Err(Refusal::LocalPolicy { why: "a group does not offer the service" });
+    }
+    Ok(())
+}
+
+/// TS 23.280 10.8.4.3 step 4: whether the clients that are not named any more may leave the group.
+fn may_leave(view: &View<'_>, owned: &OwnedAffiliation) -> Result<(), Refusal> {
+    let old = view.model.owned_affiliation(owned.group.as_str(), &owned.user, owned.service);
+    let leaves = old.is_some_and(|old| old.clients.iter().any(|client| !owned.clients.contains(client)));
+    if leaves && view.policy.no_de_affiliation.contains(&owned.group) {
+        return Err(Refusal::LocalPolicy { why: "nobody leaves the group by de-affiliation" });
     }
     Ok(())
 }
@@ -313,3 +324,6 @@ pub fn document(model: &Model, watched: &Watched, p_id: Option<&str>, now: Time)
     let (entity, tuples) = (group.to_string(), tuple.into_iter().collect());
     Some(Presence { entity, tuples, p_id: p_id.map(str::to_owned) })
 }
+
+#[cfg(test)]
+mod tests;

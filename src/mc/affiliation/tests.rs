@@ -20,7 +20,7 @@ fn world() -> World {
     )
 }
 
-fn ask(name: &str, client: &str, groups: &[&str]) -> PublishAsk {
+pub fn ask(name: &str, client: &str, groups: &[&str]) -> PublishAsk {
     PublishAsk {
         reply: ReplyTo(1),
         sender: user_id(name),
@@ -46,7 +46,7 @@ fn ask(name: &str, client: &str, groups: &[&str]) -> PublishAsk {
     }
 }
 
-fn done(world: &mut World, ask: PublishAsk) -> Outcome<Over> {
+pub fn done(world: &mut World, ask: PublishAsk) -> Outcome<Over> {
     world.ask(|view| publish(view, ask)).unwrap()
 }
 
@@ -70,7 +70,7 @@ fn groups_of(world: &World, user: &str, client: &str) -> Vec<String> {
 }
 
 /// The entity tag that an outcome hands out.
-fn etag(outcome: &Outcome<Over>) -> String {
+pub fn etag(outcome: &Outcome<Over>) -> String {
     match outcome.sends.first() {
         Some(Send::Answer { answer, .. }) => answer.etag.clone().unwrap(),
         other => panic!("{other:?}"),
