@@ -196,25 +196,63 @@ pub fn expire(view: &mut View<'_>, user: &UserId, client: &ClientId) -> Outcome<
 }
 
 /// After a restart with other groups than before: from a group that is gone, disabled, without this service or without this
-/// member the user is de-affiliated, and his watchers hear of it (TS 24.379 9.2.2.3.3 steps 4 to 5 at a time of our own).
+/// member the user is de-affiliated, and whoever watches hears of it (TS 24.379 9.2.2.3.3 steps 4 to 5 at a time of our
+/// own). A group whose document is still to come is not judged.
 pub fn recheck(view: &mut View<'_>) -> Outcome<Over> {
+    let mut out = owning::recheck(view);
+    let concerned: BTreeSet<&UserId> = view
+        .model
+        .all_affiliations()
+        .filter(|record| record.groups.iter().any(|entry| !stays(view, &record.user, entry)))
+        .map(|record| &record.user)
+        .collect();
+    dismiss(view, concerned, stays, &mut out);
+    out
+}
+
+/// The same for one group, of which the document has changed, or is gone.
+pub fn recheck_group(view: &mut View<'_>, group: &GroupId) -> Outcome<Over> {
+    let model = view.model;
     let mut out = Outcome::default();
-    let lets_in = |user: &UserId, entry: &GroupAffiliation| {
-        entry.owner.is_some() || owning::admits(view, user, &entry.group, entry.service).is_ok()
+    for owned in model.owned_affiliations(group.as_str()) {
+        if owning::admits(view, &owned.user, group, owned.service).is_err() {
+            owning::end(model, owned, &mut out);
+        }
+    }
+    let mut concerned = BTreeSet::new();
+    for service in Service::ALL {
+        let users = model.affiliated_users(service, group.as_str()).map(|(user, _)| user);
+        concerned.extend(users.filter(|user| owning::admits(view, user, group, service).is_err()));
+    }
+    let stays = |view: &View<'_>, user: &UserId, entry: &GroupAffiliation| {
+        let is_judged = entry.owner.is_none() && entry.group == *group;
+        !is_judged || owning::admits(view, user, group, entry.service).is_ok()
     };
-    let gone = |record: &&ClientAffiliations| record.groups.iter().any(|entry| !lets_in(&record.user, entry));
-    let concerned: BTreeSet<&UserId> =
-        view.model.all_affiliations().filter(gone).map(|record| &record.user).collect();
-    for user in concerned {
+    dismiss(view, concerned, stays, &mut out);
+    out
+}
+
+/// Leaves these users what `stays`.
+fn dismiss(
+    view: &mut View<'_>,
+    users: BTreeSet<&UserId>,
+    stays: impl Fn(&View<'_>, &UserId, &GroupAffiliation) -> bool,
+    out: &mut Outcome<Over>,
+) {
+    for user in users {
         let mut plan = Plan::new(view.model, user);
         for record in view.model.affiliations_of(user.as_str()) {
-            plan.keep(&record.client, |entry| {
-                entry.owner.is_some() || owning::admits(view, user, &entry.group, entry.service).is_ok()
-            });
+            plan.keep(&record.client, |entry| stays(view, user, entry));
         }
-        plan.finish_and_tell(view, &mut out);
+        plan.finish_and_tell(view, out);
     }
-    out
+}
+
+/// Whether the group of an entry lets the user in, or others decide that, or nobody yet.
+fn stays(view: &View<'_>, user: &UserId, entry: &GroupAffiliation) -> bool {
+    entry.owner.is_some()
+        || group_policy::is_needed(view, &entry.group)
+        || owning::admits(view, user, &entry.group, entry.service).is_ok()
 }
 
 /// A PUBLISH of ours to the server that owns a group is over (TS 24.379 9.2.2.2.6 step 5).

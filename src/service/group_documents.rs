@@ -101,6 +101,8 @@ impl Service {
     pub(super) fn group_known(&mut self, now: Time, group: &GroupId) {
         let outcome = mc::affiliation::group_known(&mut view!(self, now), group);
         self.carry_out(now, outcome);
+        let outcome = mc::affiliation::recheck_group(&mut view!(self, now), group);
+        self.carry_out(now, outcome);
         self.cancel_alarm(&Alarm::DocumentOverdue(group.clone()));
         let waiting = self.awaiting.remove(group).unwrap_or_default();
         if mc::group_policy::is_needed(&view!(self, now), group) {

@@ -53,8 +53,6 @@ impl Service {
         let outcome = calls::restore(&mut view!(self, now), &mut self.open);
         self.carry_out(now, outcome);
         // Whom a group does not let in any more leaves its call too.
-        let outcome = affiliation::owning::recheck(&view!(self, now));
-        self.carry_out(now, outcome);
         let outcome = affiliation::recheck(&mut view!(self, now));
         self.carry_out(now, outcome);
         for subscription in subscriptions.iter().filter(|subscription| subscription.owed) {

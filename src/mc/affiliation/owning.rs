@@ -19,7 +19,7 @@ use super::{CLIENT_ID_OCTETS, CLIENTS_PER_USER, WHOLE_INTERVAL, expiry};
 use crate::documents::McInfo;
 use crate::documents::pidf::{Affiliation, Presence, Tuple};
 use crate::env::Time;
-use crate::mc::groups;
+use crate::mc::{group_policy, groups};
 use crate::model::*;
 use crate::procedure::{Answer, Caller, Outcome, Over, Place, Refusal, ReplyTo, Send, View, uri};
 use std::collections::BTreeSet;
@@ -296,11 +296,12 @@ pub fn expire(view: &View<'_>, group: &GroupId, user: &UserId, service: Service)
 
 /// After a restart, and with other groups than before: whom a group does not let in any more is not affiliated
 /// (TS 24.379 9.2.2.3.3 step 5).
-pub fn recheck(view: &View<'_>) -> Outcome<Over> {
+pub(super) fn recheck(view: &View<'_>) -> Outcome<Over> {
     let mut outcome = Outcome::default();
     let groups: BTreeSet<&GroupId> = view.model.owned_groups().collect();
     for owned in groups.into_iter().flat_map(|group| view.model.owned_affiliations(group.as_str())) {
-        if admits(view, &owned.user, &owned.group, owned.service).is_err() {
+        let known = !group_policy::is_needed(view, &owned.group);
+        if known && admits(view, &owned.user, &owned.group, owned.service).is_err() {
             end(view.model, owned, &mut outcome);
         }
     }

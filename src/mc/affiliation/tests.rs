@@ -491,3 +491,78 @@ fn a_member_of_a_constituent_may_name_the_temporary_group_itself() {
     done(&mut world, ask("bob", "b", &["joint"]));
     assert!(groups_of(&world, "bob", "b").is_empty());
 }
+
+/// `fire` as the MC service server knows it from now on.
+fn becomes(world: &mut World, change: impl FnOnce(&mut GroupDocument)) {
+    let mut fire = world.model.group(Side::Mc, group_id("fire").as_str()).unwrap().as_ref().clone();
+    change(&mut fire);
+    world.apply(&[Change::Put(Fact::TemporaryGroup(Side::Mc, fire))]);
+}
+
+#[test]
+fn whom_a_changed_group_does_not_let_in_any_more_is_de_affiliated_and_nobody_else() {
+    for (name, change) in [
+        ("no member", (|group| group.members = std::sync::Arc::default()) as fn(&mut GroupDocument)),
+        ("disabled", |group| group.disabled = true),
+        ("another service", |group| group.services = vec![Service::McData]),
+    ] {
+        let mut world = world();
+        world.affiliate("alice", "a", &["fire", "sea"]);
+        world.affiliate("bob", "b", &["fire"]);
+        world.affiliate("alice", "a2", &["sea"]);
+        assert!(world.run(|view| recheck_group(view, &group_id("fire"))).changes.is_empty(), "{name}");
+        becomes(&mut world, change);
+        let outcome = world.run(|view| recheck_group(view, &group_id("fire")));
+        assert_eq!(groups_of(&world, "alice", "a"), ["sea"], "{name}");
+        assert_eq!(groups_of(&world, "alice", "a2"), ["sea"], "{name}");
+        assert!(groups_of(&world, "bob", "b").is_empty(), "{name}");
+        let words = order(&outcome);
+        for word in [
+            "status sip:alice@one.example None",
+            "update sip:bob@one.example sip:fire@one.example=false",
+            "deaffiliated b sip:fire@one.example",
+        ] {
+            assert!(words.iter().any(|said| said == word), "{name}: {words:?}");
+        }
+        assert!(world.run(recheck).changes.is_empty(), "{name}: nothing is left for a restart");
+    }
+}
+
+#[test]
+fn a_restart_with_other_groups_de_affiliates_too() {
+    let mut world = world();
+    world.affiliate("alice", "a", &["fire", "sea", "gone"]);
+    becomes(&mut world, |group| group.disabled = true);
+    world.run(recheck);
+    assert_eq!(groups_of(&world, "alice", "a"), ["sea"]);
+}
+
+#[test]
+fn a_group_whose_document_is_still_to_come_is_not_judged_at_a_restart() {
+    let mut world = world();
+    world.policy.functions.gms.clear();
+    world.policy.elsewhere.gms = vec!["sip:gms@elsewhere.example".into()];
+    world.affiliate("alice", "a", &["later"]);
+    assert!(world.run(recheck).changes.is_empty());
+    // Once it is known that there is none, it is.
+    world.run(|view| recheck_group(view, &group_id("later")));
+    assert!(groups_of(&world, "alice", "a").is_empty());
+}
+
+#[test]
+fn a_set_that_a_client_publishes_during_its_call_is_its_own() {
+    let mut world = world();
+    let mut outcome: Outcome<Over> = Outcome::default();
+    let (alice, client, fire) = (user_id("alice"), ClientId::from("a"), group_id("fire"));
+    by_call::begin(&mut world.view(), &alice, &client, Service::Mcptt, &fire, &mut outcome).unwrap();
+    world.keep(&outcome);
+    done(&mut world, ask("alice", "a", &["fire"]));
+    world.run(|view| {
+        let mut outcome: Outcome<Over> = Outcome::default();
+        by_call::cancel(view, &alice, &client, Service::Mcptt, &fire, true, &mut outcome);
+        outcome
+    });
+    assert_eq!(groups_of(&world, "alice", "a"), ["fire"], "the refusal of the call takes nothing away");
+    let entry = &world.model.affiliations(alice.as_str(), "a").unwrap().groups[0];
+    assert_eq!((entry.status, entry.by_call), (AffiliationStatus::Affiliated, false));
+}
