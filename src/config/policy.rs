@@ -147,7 +147,7 @@ impl Policy {
             .integer(1..=u32::MAX)
             .or(u32::MAX);
         let no_de_affiliation = policy
-            .key("no_de_affiliation", "Groups of this system that nobody leaves by de-affiliation (TS 23.280 10.8.4.2 step 2): 403 with Warning 100 to the server of another system; for clients of this one the group stays as it is. Who logs off leaves.")
+            .key("no_de_affiliation", "Groups of this system that nobody leaves by de-affiliation (TS 23.280 10.8.4.2 step 2). The server of another system hears 403 with Warning 100, for clients of this one the group stays as it is. Who logs off here leaves.")
             .texts("URI", |text| identity(text).map(GroupId::new))
             .optional("none: everybody may de-affiliate")
             .map(without_lines)

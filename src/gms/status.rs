@@ -1,5 +1,5 @@
 //! Group (de-)affiliation status updates from an MC service server that is elsewhere: TS 23.280 10.8.3.1 step 5b and its
-//! like (10.8.3.2 step 7b, 10.8.4.2 step 4b, 10.8.4.3 step 6b, 10.8.5.1.1 step 6, 10.8.5.2.1 step 7).
+//! like (10.8.3.2.2 step 7b, 10.8.4.2 step 4b, 10.8.4.3 step 6b, 10.8.5.1.1 step 6, 10.8.5.2.1 step 7).
 //!
 //! ```text
 //!  MC service server                  GMS

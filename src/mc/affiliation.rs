@@ -16,8 +16,8 @@
 //! (TS 24.379 9.2.1.2), so it affiliates and de-affiliates at once. For a group of this system the serving and the owning
 //! server are one: the checks of TS 24.379 9.2.2.3.3 are made here instead of publishing to the owner.
 //!
-//! To groups of a partner system, or of another process of our own: figures 10.8.3.2.2-1 and 10.8.4.3-1, and 10.8.5.2.1-1
-//! if an authorised user asks for another one.
+//! To groups of a partner system, or of another process of our own: TS 23.280 figures 10.8.3.2.2-1 and 10.8.4.3-1, and
+//! 10.8.5.2.1-1 if an authorised user asks for another one.
 //!
 //! ```text
 //!  MC service client      MC service server            MC service server that owns the group (`owning`)
@@ -29,6 +29,10 @@
 //!    |                        | 8 store                             |
 //!    |<- 9 NOTIFY: affiliated-|                                     |
 //! ```
+//!
+//! Figure 10.8.4.3-1: 1, 2 (affiliated at all?), 3 PUBLISH with the clients that stay, 7 remove, 8 NOTIFY. Figure
+//! 10.8.5.2.1-1: 1, 2 (may the originator?), 3; 9 store, 10a NOTIFY to the target, 10b its 200, 11 NOTIFY to the originator,
+//! if he watches the target.
 //!
 //! Each affiliation goes its way by the table of `figure`; where the owner is this server, its answer is there at once.
 //!
@@ -557,7 +561,7 @@ fn candidates(
             // Decided when the document comes (TS 23.280 10.8.3.1 step 2a).
             Place::Here if group_policy::is_needed(view, &group) => Ok(()),
             Place::Here => owning::admits(view, plan.user(), &group, service),
-            // The group policy is the owner's (TS 23.280 10.8.3.2 step 5).
+            // The group policy is the owner's (TS 23.280 10.8.3.2.2 step 5).
             Place::At(_) => {
                 let known = elsewhere.get_or_insert_with(|| plan.groups_elsewhere(client, view.now));
                 let new = known.insert((group.clone(), service));

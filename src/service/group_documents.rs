@@ -74,7 +74,7 @@ impl Service {
     }
 
     /// A request of another function about a group whose document is to come from a GMS elsewhere is not answered before
-    /// the document is here (TS 23.280 10.8.3.2 steps 4a and 4b). Returns whether it waits.
+    /// the document is here (TS 23.280 10.8.3.2.2 steps 4a and 4b). Returns whether it waits.
     pub(super) fn await_document(
         &mut self,
         now: Time,

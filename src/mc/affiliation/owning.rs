@@ -5,12 +5,15 @@
 //!  server that serves the user      server that owns the group              GMS
 //!    |-- SUBSCRIBE, once --------------->| the checks of PUBLISH              |
 //!    |<------------- 200 and NOTIFY -----|                                    |
-//!    |-- 3 PUBLISH: clients of the user >| 4 the group policy is here:        |
-//!    |                                   |   `mc::groups` holds a copy        |
+//!    |-- 3 PUBLISH: clients of the user >| 4a, 4b the group policy, if it is  |
+//!    |                                   |   not here: `mc::group_policy`     |
 //!    |                                   | 5 group enabled, user a member     |
 //!    |                                   | 6 store                            |
 //!    |<--------------- 7a 200, NOTIFY ---|-- 7b status update --------------->|
 //! ```
+//!
+//! Figure 10.8.4.3-1: 4 the same checks, and whether anybody may leave; 5 remove; 6a, 6b. Figure 10.8.5.2.1-1: 4a, 4b, 5, 6,
+//! 7 status update, 8 response.
 //!
 //! There are no states between: who is in the set, and not over its time, is affiliated (9.2.2.3.2). Calls take their
 //! members from it as from users who are served here.
