@@ -113,7 +113,7 @@ impl Service {
         if !self.setup.registrar {
             return Err(Unknown::Refuse(Refusal::NotPermitted { why: "sender is not a configured peer" }));
         }
-        let claimed = self.claimed_user(request)?;
+        let claimed = self.claimed_user(request).map_err(|unknown| self.unknown_system(request, unknown))?;
         // Behind a proxy everybody comes from the same place, so there it tells nothing about who has a password.
         let direct = claimed.password.is_none() || request.vias().is_ok_and(|vias| vias.len() == 1);
         let registered_here = direct
@@ -136,6 +136,19 @@ impl Service {
         }
         self.authenticate(now, flow, request, &claimed)?;
         Ok(Sender::User(claimed))
+    }
+
+    /// Why a sender is refused whom nobody knows: one that says it is of another system has no agreement with us.
+    fn unknown_system(&self, request: &Request, unknown: Unknown) -> Unknown {
+        let asserted = request.addresses(Name::PAssertedIdentity).unwrap_or_default();
+        let domain = &self.setup.policy.domain;
+        let foreign = asserted.iter().find(|one| !one.uri.host().eq_ignore_ascii_case(domain));
+        match (unknown, foreign) {
+            (Unknown::Refuse(Refusal::UnknownUser), Some(foreign)) => {
+                Unknown::Refuse(Refusal::PartnerMayNot(Psi::new(foreign.uri.identity())))
+            }
+            (unknown, _) => unknown,
+        }
     }
 
     /// Whether a function may speak for a user: one of a partner only for users of its own system.
