@@ -103,7 +103,9 @@ pub(super) fn incoming(
     // Step 8.
     let id = ParticipationRef(view.ids.number());
     let core_leg = LegId(view.ids.number());
-    let invitation = Box::new(outgoing(&user, client.as_ref(), invitation));
+    let mut invitation = Box::new(outgoing(&user, client.as_ref(), invitation));
+    // A rejoin need not name the group: a controlling function elsewhere hears it all the same.
+    invitation.info.request_uri.get_or_insert_with(|| group.to_string());
     let again = (view.policy.regrouped_call_of(&group) == RegroupedCall::Follow).then(|| invitation.clone());
     let wait = AwaitControlling {
         id,

@@ -2,6 +2,7 @@
 //! says so, the network between the systems, and everyone outside, who speak plain text SIP.
 
 mod between;
+mod facts;
 mod names;
 mod party;
 mod says;
@@ -296,6 +297,16 @@ impl World {
                 self.must(name, "MESSAGE", &["regroup", &of, &group], status);
                 self.arrivals();
             }
+            [system, "knows", name, "affiliated", groups] => {
+                self.write(system, vec![facts::affiliated(&self.names, name, groups)]);
+            }
+            [group, "regroups", of] => {
+                for (system, domain) in self.systems() {
+                    let config = Server::config(&self.servers[self.server(&system)].system);
+                    let facts = facts::regrouped(&self.names, &domain, &config.groups[0].document, group, of);
+                    self.write(&system, facts);
+                }
+            }
             // Everyone answers what is asked.
             ["answers"] => {}
             [name, "calls", group, "with", members @ ..] => self.given_call(name, group, members),
@@ -304,6 +315,18 @@ impl World {
         self.answer_all("MESSAGE", "200");
         self.answer_all("NOTIFY", "200");
         self.out.clear();
+    }
+
+    /// Names and domains of the systems.
+    fn systems(&self) -> Vec<(String, String)> {
+        self.given.iter().map(|(name, system)| (name.clone(), system.domain().to_owned())).collect()
+    }
+
+    /// Writes facts into the store of a system, which starts again with them.
+    fn write(&mut self, system: &str, facts: Vec<Fact>) {
+        let server = self.server(system);
+        self.servers[server].keep(&facts.into_iter().map(Change::Put).collect::<Vec<_>>());
+        self.restart(server);
     }
 
     /// A call that stands: these members accepted, all others are busy.

@@ -123,7 +123,7 @@ impl Server {
         if crash.is_some() { Fed { leaving: Vec::new(), ends: true, ..fed } } else { fed }
     }
 
-    fn keep(&mut self, changes: &[Change]) {
+    pub fn keep(&mut self, changes: &[Change]) {
         for change in changes {
             match change {
                 Change::Put(fact) => drop(self.facts.insert(fact.key(), fact.clone())),
