@@ -10,7 +10,7 @@
 //! | `policy`, `server`, `session`, `sip`, `user`, `group`, `rules`, `partner` `key=value` | changes the configuration; later in the file: with a restart |
 //! | `without partner two.example` | takes a partner out of it |
 //! | `given alice bob registered`, `given alice affiliated fire-1`, `given alice formed harbour of fire-1,police-1`, `given alice calls fire-1 with bob` | pre-conditions; in the call everyone else is busy |
-//! | `given one knows zoe@two affiliated fire-1`, `given joint regroups fire-1,fire-2@two` | pre-conditions written into the stores: what the MC service servers know of an affiliation, of a temporary group |
+//! | `given joint regroups fire-1,fire-2@two` | a pre-condition written into the stores: what the MC service servers know of a temporary group |
 //! | `wait 32s` | time passes, timers fire |
 //! | `repeat`, `bob repeats` | the last message that went in, or bob's last, comes again |
 //! | `given answers` | everyone answers the MESSAGEs and NOTIFYs that wait |

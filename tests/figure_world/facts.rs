@@ -8,23 +8,6 @@ use rollcall::model::{
 };
 use std::time::Duration;
 
-/// A user, with the client that is called after it, is affiliated to these groups.
-pub fn affiliated(names: &Names, user: &str, groups: &str) -> Fact {
-    let entry = |group: &str| GroupAffiliation {
-        group: GroupId::new(names.full(group)),
-        status: AffiliationStatus::Affiliated,
-        expires: None,
-        service: Service::Mcptt,
-        by_call: false,
-    };
-    let client = user.split('@').next().unwrap_or_default();
-    Fact::Affiliation(ClientAffiliations {
-        user: UserId::new(names.full(user)),
-        client: ClientId::new(format!("urn:uuid:{client}")),
-        groups: groups.split(',').map(entry).collect(),
-    })
-}
-
 /// A temporary group of these constituents as the MC service server of one system knows it: its document in the system
 /// where it was formed, the marks of the constituents in their own. `template` gives what does not matter.
 pub fn regrouped(

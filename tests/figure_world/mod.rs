@@ -297,9 +297,6 @@ impl World {
                 self.must(name, "MESSAGE", &["regroup", &of, &group], status);
                 self.arrivals();
             }
-            [system, "knows", name, "affiliated", groups] => {
-                self.write(system, vec![facts::affiliated(&self.names, name, groups)]);
-            }
             [group, "regroups", of] => {
                 for (system, domain) in self.systems() {
                     let config = Server::config(&self.servers[self.server(&system)].system);
