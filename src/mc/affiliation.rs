@@ -268,8 +268,10 @@ pub fn request_ended(view: &mut View<'_>, request: &FunctionRequest, end: Reques
     let mut plan = Plan::new(view.model, user);
     let interval = view.policy.affiliation_interval;
     let terms = Terms { now: view.now, expires: expiry(view.now, interval), granted: None };
-    let waits =
-        |entry: &GroupAffiliation| entry.owner.as_ref().is_some_and(|owner| owner.asked == Some(request.id));
+    let waits = |entry: &GroupAffiliation| {
+        let asked = entry.owner.as_ref().is_some_and(|owner| owner.asked == Some(request.id));
+        asked && entry.status == AffiliationStatus::Affiliating
+    };
     let about = (group, *service);
     let mut log = None;
     match end {
@@ -339,15 +341,19 @@ pub fn heard(view: &mut View<'_>, watch: &Watch, heard: Heard) -> Outcome<Over> 
                 return outcome.logged(format!("notification of {} about another group ignored", watch.at));
             }
             let listed = listed(&document, user, view.now);
-            let asked = |owner: &AtOwner| owner.asked.map(|id| p_id_of(view.policy, id));
+            let ours =
+                |p_id: &str| p_id.strip_prefix(&view.policy.domain).is_some_and(|rest| rest.starts_with('-'));
             plan.owner_says(about, |client, entry| {
+                let asked = entry.owner.as_ref().and_then(|owner| owner.asked);
+                let answers = match (&document.p_id, asked.map(|id| p_id_of(view.policy, id))) {
+                    (Some(answered), Some(asked)) if *answered == asked => true,
+                    // Old news: the answer to what was asked later is on its way.
+                    (Some(answered), Some(_)) if ours(answered) => return None,
+                    _ => false,
+                };
                 Some(match listed.get(client) {
                     Some(granted) => (On::Listed, Terms { granted: *granted, ..terms }),
-                    None if document.p_id.is_some()
-                        && entry.owner.as_deref().and_then(asked) == document.p_id =>
-                    {
-                        (On::Refused, terms)
-                    }
+                    None if answers => (On::Refused, terms),
                     None => (On::Absent, terms),
                 })
             });
@@ -355,7 +361,9 @@ pub fn heard(view: &mut View<'_>, watch: &Watch, heard: Heard) -> Outcome<Over> 
         // Whoever may not ask is not affiliated; a request that is under way has its own answer.
         Heard::Refused(status) => {
             let open = |owner: &AtOwner| owner.asked.is_some_and(|id| view.model.request(id).is_some());
-            let waits = |entry: &GroupAffiliation| entry.owner.as_deref().is_some_and(open);
+            let waits = |entry: &GroupAffiliation| {
+                entry.status == AffiliationStatus::Affiliating && entry.owner.as_deref().is_some_and(open)
+            };
             let ended = plan.any(about, |entry| counts(entry, view.now) && !waits(entry));
             plan.owner_says(about, |_, entry| (!waits(entry)).then_some((On::Failed, terms)));
             if ended {

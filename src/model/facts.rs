@@ -289,7 +289,7 @@ impl GroupAffiliation {
 /// What the server that serves a user keeps of its talk with the server that owns a group (TS 24.379 9.2.2.2.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AtOwner {
-    /// The request that carried this entry and that no notification has answered yet: its affiliating p-id.
+    /// The last request about this entry: its affiliating p-id, while it is not in force.
     pub asked: Option<RequestRef>,
     /// How often it was asked again because no notification came.
     pub attempts: u8,

@@ -211,7 +211,7 @@ pub fn step(
                     let half = |granted: Time| granted.since(terms.now) / 2;
                     let publish_at =
                         terms.granted.map(|granted| terms.now.plus(half(granted).max(SHORTEST_REFRESH)));
-                    **owner = AtOwner { expires: terms.granted, publish_at, ..AtOwner::default() };
+                    **owner = AtOwner { asked: owner.asked, attempts: 0, expires: terms.granted, publish_at };
                 }
             }
         }

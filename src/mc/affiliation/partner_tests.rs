@@ -262,6 +262,30 @@ fn wanted_again_before_the_owner_let_go_is_asked_for_again() {
 }
 
 #[test]
+fn news_that_an_older_request_brought_does_not_undo_what_was_asked_later() {
+    let mut world = world();
+    affiliated(&mut world, "a");
+    done(&mut world, ask("alice", "a", &[]));
+    let left = p_id(&world, RAIL);
+    done(&mut world, ask("alice", "a", &[RAIL]));
+    let again = p_id(&world, RAIL);
+    // The owner told how it was, then that she is gone, then that she is back.
+    notified(&mut world, RAIL, &["a"], None);
+    assert_eq!(status(&world, "a", RAIL), AFFILIATED);
+    assert!(notified(&mut world, RAIL, &[], left).changes.is_empty());
+    notified(&mut world, RAIL, &["a"], again);
+    assert_eq!(status(&world, "a", RAIL), AFFILIATED);
+    taken(&mut world, RAIL);
+    assert_eq!(status(&world, "a", RAIL), AFFILIATED);
+    // And the other way round.
+    let back = world.model.affiliations(user_id("alice").as_str(), "a").unwrap().groups[0].owner.clone();
+    let back = back.and_then(|owner| owner.asked).map(|id| p_id_of(&world.policy, id));
+    done(&mut world, ask("alice", "a", &[]));
+    assert!(notified(&mut world, RAIL, &["a"], back).changes.is_empty());
+    assert_eq!(status(&world, "a", RAIL), DEAFFILIATING);
+}
+
+#[test]
 fn an_owner_that_does_not_let_go_keeps_the_affiliation() {
     let mut world = world();
     affiliated(&mut world, "a");

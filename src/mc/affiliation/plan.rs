@@ -384,21 +384,21 @@ impl<'a> Plan<'a> {
         for client in self.clients() {
             let is = |entry: &GroupAffiliation| {
                 let pair = entry.service == service && entry.group == group;
-                pair && !entry.by_call && counts(entry, view.now)
+                pair && !entry.by_call && entry.lasts(view.now)
             };
             let Some(place) = self.of(&client).iter().position(is) else { continue };
             let mut set = self.of(&client).to_vec();
-            if let Some(entry) = set.get_mut(place) {
-                ends = ends.max(entry.owner.as_ref().and_then(|owner| owner.expires));
-                if entry.status == AffiliationStatus::Affiliating
-                    && let Some(owner) = &mut entry.owner
-                {
-                    asking = true;
-                    owner.asked = Some(id);
-                    self.sets.insert(client.clone(), set);
-                }
+            let Some(entry) = set.get_mut(place) else { continue };
+            let counts = counts(entry, view.now);
+            asking |= entry.status == AffiliationStatus::Affiliating;
+            if let Some(owner) = &mut entry.owner {
+                ends = ends.max(owner.expires);
+                owner.asked = Some(id);
             }
-            clients.push(client);
+            self.sets.insert(client.clone(), set);
+            if counts {
+                clients.push(client);
+            }
         }
         let what = Asked::Affiliation {
             group,
