@@ -16,7 +16,53 @@ use super::groups;
 use crate::documents::group_dynamic::{GroupDynamicData, GroupState};
 use crate::documents::pidf::{Affiliation, Presence, Tuple};
 use crate::model::*;
-use crate::procedure::{Refusal, View};
+use crate::procedure::{Caller, Place, Refusal, View};
+
+/// Whether an identity that is no user and no group of this system is a group of another one: the sender is affiliated to it
+/// or about to be, or its document was given to us.
+pub fn is_group_elsewhere(view: &View<'_>, sender: &UserId, target: &GroupId) -> bool {
+    let names = |record: &ClientAffiliations| record.groups.iter().any(|entry| entry.group == *target);
+    matches!(view.policy.controlling_of(target), Place::At(_))
+        && (view.model.group(Side::Mc, target.as_str()).is_some()
+            || view.model.affiliations_of(sender.as_str()).any(names))
+}
+
+/// What a subscription of a function elsewhere to a group of this system watches: the GMS of this system everything, a
+/// partner's participating function what the user may see for whom it asks (`by`).
+///
+/// # Errors
+/// As [`subscribe`]; 403: another function, or no agreement (179).
+pub fn subscribe_function(
+    view: &View<'_>,
+    caller: &Caller,
+    group: &GroupId,
+    (user, by): (Option<UserId>, Option<UserId>),
+    service: Service,
+) -> Result<Watched, Refusal> {
+    match by {
+        Some(by) => {
+            if !caller.participating {
+                return Err(Refusal::NotPermitted { why: "only functions that serve users ask for them" });
+            }
+            if !caller.may(view.policy).affiliate {
+                return Err(Refusal::PartnerMayNot(caller.psi.clone()));
+            }
+            let watched = subscribe(view, &by, group, user, service)?;
+            Ok(match watched {
+                Watched::Group { group, service, user, .. } => {
+                    Watched::Group { group, service, user, by: Some(by) }
+                }
+                other => other,
+            })
+        }
+        None if caller.gms && caller.partner.is_none() => {
+            let known = view.model.group(Side::Mc, group.as_str());
+            known.ok_or_else(|| Refusal::NoSuchGroup(group.clone()))?;
+            Ok(Watched::Group { group: group.clone(), service, user, by: None })
+        }
+        None => Err(Refusal::NotPermitted { why: "only the group management server asks for itself" }),
+    }
+}
 
 /// TS 24.379 9.2.2.3.9: what a subscription of a user to a group of this system watches. `user`: the filter, if there is
 /// one: only this user.
@@ -36,7 +82,7 @@ pub fn subscribe(
     if !is_member && !document.rules.affiliation_list.includes(sender, false) {
         return Err(Refusal::NotMember(group.clone()));
     }
-    Ok(Watched::Group { group: group.clone(), service, user })
+    Ok(Watched::Group { group: group.clone(), service, user, by: None })
 }
 
 /// TS 24.379 9.2.2.3.10: the whole state of a group as a subscriber may see it. A group that is gone has neither members
@@ -46,22 +92,24 @@ pub fn document(
     subscriber: &Subscriber,
     group: &GroupId,
     service: Service,
-    user: Option<&UserId>,
+    (user, by): (Option<&UserId>, Option<&UserId>),
 ) -> GroupDynamicData {
     let presence = Presence { entity: group.to_string(), ..Presence::default() };
     let Some(known) = model.group(Side::Mc, group.as_str()) else {
         return GroupDynamicData { presence, state: None };
     };
-    let sees_members = match subscriber {
-        Subscriber::User(id) => {
-            known.rules.affiliation_list.includes(id, groups::is_member(model, id, group))
-        }
-        Subscriber::Function(_) => true,
+    let viewer = match subscriber {
+        Subscriber::User(id) => Some(id),
+        Subscriber::Function(_) => by,
     };
+    let sees_members = viewer
+        .is_none_or(|id| known.rules.affiliation_list.includes(id, groups::is_member(model, id, group)));
     let mut tuples = Vec::new();
-    if sees_members {
+    // Everybody may see himself.
+    if sees_members || viewer.is_some() {
         for (member, clients) in groups::affiliated_members(model, service, group) {
-            if user.is_some_and(|user| *user != member) {
+            let hidden = !sees_members && viewer != Some(&member);
+            if hidden || user.is_some_and(|user| *user != member) {
                 continue;
             }
             let affiliations = clients.iter().map(|client| Affiliation::with_client(client.as_str(), None));

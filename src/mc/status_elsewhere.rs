@@ -1,4 +1,5 @@
-//! Affiliation status of a user who is served by another server. TS 24.379 9.2.2.2.10.
+//! Affiliation status of a user who is served by another server (TS 24.379 9.2.2.2.10), and dynamic data of a group that
+//! another server owns (9.2.1.6): for watchers here.
 //!
 //! ```text
 //!  MC service client          MC service server          MC service server of the target
@@ -11,15 +12,19 @@
 //! Our subscription stands for one watcher, one target and one service, however often the watcher subscribes: the other
 //! server decides by who watches. It ends with the last subscription of the watcher. A refusal there ends those here.
 
+use crate::documents::group_dynamic::GroupDynamicData;
 use crate::documents::pidf::Presence;
 use crate::model::*;
 use crate::procedure::{Outcome, Over, Place, Send, View};
 
 /// Subscribes at the server of the target, unless we do.
 pub fn begin(view: &mut View<'_>, watching: &Watching) -> Outcome<Over> {
-    let Watching::UserAffiliations { user, .. } = watching else { return Outcome::default() };
-    let policy = view.policy;
-    let Place::At(at) = policy.participating_of(user) else { return Outcome::default() };
+    let place = match watching {
+        Watching::UserAffiliations { user, .. } => view.policy.participating_of(user),
+        Watching::GroupData { group, .. } => view.policy.controlling_of(group),
+        Watching::GroupAffiliation { .. } | Watching::GroupDocument { .. } => Place::Nowhere,
+    };
+    let Place::At(at) = place else { return Outcome::default() };
     if view.model.watch_of(watching).is_some() {
         return Outcome::default();
     }
@@ -34,14 +39,16 @@ pub fn watchers<'a>(
     model: &'a Model,
     watching: &Watching,
 ) -> impl Iterator<Item = &'a Subscription> + use<'a> {
-    let (target, by, service) = match watching {
-        Watching::UserAffiliations { user, by, service } => {
-            (Some(user.clone()), Some(Subscriber::User(by.clone())), Some(*service))
-        }
-        Watching::GroupAffiliation { .. } | Watching::GroupDocument { .. } => (None, None, None),
+    let (of_user, of_group, by, service) = match watching {
+        Watching::UserAffiliations { user, by, service } => (Some(user), None, Some(by), Some(*service)),
+        Watching::GroupData { group, by, service } => (None, Some(group), Some(by), Some(*service)),
+        Watching::GroupAffiliation { .. } | Watching::GroupDocument { .. } => (None, None, None, None),
     };
-    let subscriptions = target.map(|target| model.watchers_of_user(&target));
-    subscriptions.into_iter().flatten().filter(move |subscription| {
+    let by = by.cloned().map(Subscriber::User);
+    let of_user = of_user.map(|user| model.watchers_of_user(user));
+    let of_group = of_group.map(|group| model.watchers_of_group(group));
+    let subscriptions = of_user.into_iter().flatten().chain(of_group.into_iter().flatten());
+    subscriptions.filter(move |subscription| {
         Some(&subscription.subscriber) == by.as_ref() && Some(subscription.watched.service()) == service
     })
 }
@@ -55,9 +62,10 @@ pub fn end_if_unwatched(view: &View<'_>, watching: &Watching) -> Outcome<Over> {
     Outcome::end(vec![Change::Remove(FactKey::Watch(watch.id))], vec![Send::Unwatch(watch.id)])
 }
 
-/// The document for a watcher, of what was heard. `client`: the per-client restriction of the watcher's filter.
-pub fn document(heard: &Presence, client: Option<&ClientId>, p_id: Option<&str>) -> Presence {
-    let wanted = |id: &str| client.is_none_or(|client| client.as_str() == id);
-    let tuples = heard.tuples.iter().filter(|tuple| wanted(&tuple.id)).cloned().collect();
-    Presence { entity: heard.entity.clone(), tuples, p_id: p_id.map(str::to_owned) }
+/// The document for a watcher, of what was heard. `only`: the client or user of the watcher's filter.
+pub fn document(heard: &GroupDynamicData, only: Option<&str>, p_id: Option<&str>) -> GroupDynamicData {
+    let wanted = |id: &str| only.is_none_or(|only| only == id);
+    let tuples = heard.presence.tuples.iter().filter(|tuple| wanted(&tuple.id)).cloned().collect();
+    let presence = Presence { entity: heard.presence.entity.clone(), tuples, p_id: p_id.map(str::to_owned) };
+    GroupDynamicData { presence, state: heard.state }
 }

@@ -567,6 +567,8 @@ pub enum Watched {
         service: Service,
         /// Per-user restriction.
         user: Option<UserId>,
+        /// On whose behalf a function asks: it is told what this user may see. `None`: the subscriber's own.
+        by: Option<UserId>,
     },
     /// Documents of groups at the GMS (TS 24.481 6.3.13).
     GroupDocuments {
@@ -818,6 +820,16 @@ pub enum Watching {
     UserAffiliations {
         /// The user who is served elsewhere.
         user: UserId,
+        /// Who watches.
+        by: UserId,
+        /// The service.
+        service: Service,
+    },
+    /// At the server that owns a group of another system: its dynamic data, for a user of ours who watches it
+    /// (TS 24.379 9.2.1.6).
+    GroupData {
+        /// The group.
+        group: GroupId,
         /// Who watches.
         by: UserId,
         /// The service.

@@ -2,6 +2,7 @@
 //! where, what a partner may do here, and the words between functions outside calls.
 
 use super::{Policy, RegroupedCall, Warning};
+use crate::documents::group_dynamic::GroupDynamicData;
 use crate::documents::pidf::Presence;
 use crate::model::*;
 
@@ -168,6 +169,8 @@ pub enum RequestEnd {
 pub enum Heard {
     /// A notification with the affiliation status of a group.
     Affiliations(Presence),
+    /// A notification that is passed on to watchers here: the affiliations of a user, or the dynamic data of a group.
+    Passed(GroupDynamicData),
     /// A notification about the document of a group.
     Group(GroupTold),
     /// A notification without a body that is understood. The subscription goes on.

@@ -70,7 +70,7 @@ impl fmt::Display for Holds {
 }
 
 fn for_watchers(watch: &&Watch) -> bool {
-    matches!(watch.what, Watching::UserAffiliations { .. })
+    matches!(watch.what, Watching::UserAffiliations { .. } | Watching::GroupData { .. })
 }
 
 impl Service {

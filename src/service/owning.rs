@@ -1,13 +1,14 @@
 //! What functions elsewhere say and ask about groups that are owned here: affiliation of the users they serve
 //! (TS 24.379 9.2.2.3.3, 9.2.2.3.4).
 
-use super::read::{Bodies, canonical, unusable};
+use super::read::{Bodies, canonical, identity, unusable};
 use super::trust::{Sender, Unknown, malformed};
 use super::{ReplyKind, Service};
 use crate::documents::{McInfo, names, pidf};
 use crate::env::Time;
 use crate::gms::{self, status::StatusAsk};
 use crate::mc::affiliation::owning::{self, GroupPublishAsk};
+use crate::mc::dynamic;
 use crate::model::{GroupId, Service as McService, Subscriber, UserId};
 use crate::procedure::{Caller, Refusal};
 use crate::sip::message::Request;
@@ -28,6 +29,7 @@ impl Service {
             return Err(refuse(Refusal::BadEvent));
         }
         let Asked { caller, service, info, bodies } = self.asked_by_function(now, flow, request)?;
+        self.speaks_for(&caller, info.calling_user.as_deref()).map_err(refuse)?;
         if self.await_document(now, info.request_uri.as_deref(), (id, flow), request) {
             return Ok(());
         }
@@ -83,9 +85,36 @@ impl Service {
         request: &Request,
     ) -> Result<(), Unknown> {
         let refuse = |refusal| Unknown::Refuse(refusal);
-        let Asked { caller, service, info, .. } = self.asked_by_function(now, flow, request)?;
+        let Asked { caller, service, info, bodies } = self.asked_by_function(now, flow, request)?;
+        self.speaks_for(&caller, info.calling_user.as_deref()).map_err(refuse)?;
         if self.await_document(now, info.request_uri.as_deref(), (id, flow), request) {
             return Ok(());
+        }
+        let filter = match bodies.find(names::SIMPLE_FILTER) {
+            Some(part) => {
+                pidf::filter_tuple(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))?
+            }
+            None => None,
+        };
+        let by = info.calling_user.as_deref().map(UserId::new);
+        // One user's affiliation is asked for with a filter for this user; anything else is the group's dynamic data.
+        let filter = filter.map(|id| UserId::new(identity(&id)));
+        if by.is_none() || filter != by {
+            let group = info.request_uri.as_deref().map(GroupId::new);
+            let group =
+                group.ok_or_else(|| refuse(Refusal::malformed("mcptt-info: mcptt-request-uri missing")))?;
+            let view = view!(self, now);
+            let watched = dynamic::subscribe_function(&view, &caller, &group, (filter, by), service);
+            let subscriber = Subscriber::Function(caller.psi);
+            return self.accept_subscription(
+                now,
+                id,
+                flow,
+                request,
+                subscriber,
+                watched.map_err(refuse)?,
+                None,
+            );
         }
         let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
         let watched =
@@ -106,7 +135,6 @@ impl Service {
         let service =
             self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
         let info = bodies.info.take().map(|(_, info)| canonical(info)).unwrap_or_default();
-        self.speaks_for(&caller, info.calling_user.as_deref()).map_err(refuse)?;
         Ok(Asked { caller, service, info, bodies })
     }
 }

@@ -7,6 +7,7 @@ use super::alarms::Alarm;
 use super::read::unusable;
 use super::render::{info_body, with_draft_body};
 use super::requests::{about, pause};
+use crate::documents::group_dynamic::GroupDynamicData;
 use crate::documents::pidf::{self, Presence};
 use crate::documents::{Body, names};
 use crate::env::Time;
@@ -30,7 +31,7 @@ pub(super) struct Watches {
     /// Attempts in a row that came to nothing.
     attempts: HashMap<WatchRef, u32>,
     /// What was heard last of users elsewhere.
-    pub heard: HashMap<WatchRef, Presence>,
+    pub heard: HashMap<WatchRef, GroupDynamicData>,
 }
 
 /// A subscription that is to be refreshed at once is taken back as if it had this long to go.
@@ -128,7 +129,9 @@ impl Service {
         let Some(watch) = self.model.watch(id).cloned() else { return };
         let outcome = match &watch.what {
             Watching::GroupAffiliation { .. } => mc::affiliation::heard(&mut view!(self, now), &watch, heard),
-            Watching::UserAffiliations { .. } => return self.hear_elsewhere(now, &watch, heard),
+            Watching::UserAffiliations { .. } | Watching::GroupData { .. } => {
+                return self.hear_elsewhere(now, &watch, heard);
+            }
             Watching::GroupDocument { .. } => mc::group_policy::heard(&mut view!(self, now), &watch, heard),
         };
         self.carry_out(now, outcome);
@@ -155,7 +158,14 @@ impl Service {
         let Some(watch) = self.model.watch(id) else { return Ok(Heard::Nothing) };
         let bodies = self.bodies(request)?;
         match &watch.what {
-            Watching::GroupAffiliation { service, .. } | Watching::UserAffiliations { service, .. } => {
+            Watching::UserAffiliations { service, .. } | Watching::GroupData { service, .. } => {
+                let Some(part) = bodies.find(names::PIDF) else { return Ok(Heard::Nothing) };
+                let mut data = GroupDynamicData::decode(&part.content, *service, &self.setup.limits)
+                    .map_err(unusable)?;
+                data.presence = super::read::canonical_presence(data.presence);
+                Ok(Heard::Passed(data))
+            }
+            Watching::GroupAffiliation { service, .. } => {
                 let Some(part) = bodies.find(names::PIDF) else { return Ok(Heard::Nothing) };
                 let presence = Presence::decode(&part.content, *service, &self.setup.limits);
                 presence.map(super::read::canonical_presence).map(Heard::Affiliations).map_err(unusable)
@@ -179,7 +189,7 @@ impl Service {
             // What was heard of users elsewhere is no fact: it is asked for again, by a refresh. The others are refreshed
             // soon, one after the other: the notifier may have given us up while we were away.
             let later = match watch.what {
-                Watching::UserAffiliations { .. } => Duration::ZERO,
+                Watching::UserAffiliations { .. } | Watching::GroupData { .. } => Duration::ZERO,
                 Watching::GroupAffiliation { .. } | Watching::GroupDocument { .. } => {
                     Duration::from_secs(self.ids.number() % REFRESH_SPAN.as_secs())
                 }
@@ -205,6 +215,11 @@ impl Service {
                     let content_type = names::SIMPLE_FILTER.to_owned();
                     parts.push(Body { content_type, content: filter.into() });
                 }
+                let draft = self.subscribe_head(watch, "presence", names::PIDF, *service);
+                with_draft_body(draft, parts)
+            }
+            Watching::GroupData { group, by, service } => {
+                let parts = vec![info_body(&about(group.as_str(), by.as_str()), *service)];
                 let draft = self.subscribe_head(watch, "presence", names::PIDF, *service);
                 with_draft_body(draft, parts)
             }

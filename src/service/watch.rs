@@ -13,7 +13,7 @@ use crate::model::{
     CallRef, Change, ClientId, Fact, FactKey, GroupId, LegOwner, Service as McService, Side, Subscriber,
     Subscription, SubscriptionRef, UserId, Watched,
 };
-use crate::procedure::Refusal;
+use crate::procedure::{Place, Refusal};
 use crate::sip::message::{OutBody, Request};
 use crate::sip::subscription::NotifierEvent;
 use crate::sip::transaction::{Flow, ServerId};
@@ -79,11 +79,22 @@ impl Service {
         };
         let (view, target) = (view!(self, now), GroupId::new(target));
         // An identity names a user or a group.
-        let watched = if view.model.group(Side::Mc, target.as_str()).is_some() {
+        let is_elsewhere = match &sender {
+            Originator::Client(user) => dynamic::is_group_elsewhere(&view, user, &target),
+            Originator::Function { .. } => false,
+        };
+        let watched = if is_elsewhere || view.model.group(Side::Mc, target.as_str()).is_some() {
             let user_filter = filter.as_deref().map(|id| UserId::new(identity(id)));
             // Of groups functions elsewhere ask the controlling function.
             let Originator::Client(user) = &sender else { return Err(refuse(Refusal::UnknownUser)) };
-            dynamic::subscribe(&view, user, &target, user_filter, service)
+            match view.policy.controlling_of(&target) {
+                // The server that owns the group decides what it tells.
+                Place::At(_) => {
+                    let (group, user) = (target, user_filter);
+                    Ok(Watched::Group { group, service, user, by: None })
+                }
+                _ => dynamic::subscribe(&view, user, &target, user_filter, service),
+            }
         } else {
             let client = filter.as_deref().map(ClientId::from);
             status::subscribe(&view, &sender, &UserId::new(target.as_str()), client, service)
@@ -285,22 +296,26 @@ impl Service {
             }
             Watched::Affiliations { service, client, .. } => {
                 let document = match self.user_elsewhere(subscription) {
-                    Some(watching) => self.heard_elsewhere(&watching, client.as_ref(), p_id),
-                    None => status::document(&self.model, &subscription.watched, p_id, now),
+                    Some(watching) => {
+                        let only = client.as_ref().map(ClientId::as_str);
+                        self.heard_elsewhere(&watching, only, p_id).map(|data| data.encode(*service))
+                    }
+                    None => status::document(&self.model, &subscription.watched, p_id, now)
+                        .map(|document| document.encode(*service)),
                 };
-                let Some(document) = document else { return (Vec::new(), None) };
-                let body = OutBody {
-                    content_type: names::PIDF.to_owned(),
-                    content: document.encode(*service).into(),
-                };
-                (Vec::new(), Some(body))
+                (Vec::new(), document.map(pidf_body))
             }
-            Watched::Group { group, service, user } => {
-                let subscriber = &subscription.subscriber;
-                let mut document = dynamic::document(&self.model, subscriber, group, *service, user.as_ref());
-                document.presence.p_id = p_id.map(str::to_owned);
-                let content = document.encode(*service).into();
-                (Vec::new(), Some(OutBody { content_type: names::PIDF.to_owned(), content }))
+            Watched::Group { group, service, user, by } => {
+                let document = match self.user_elsewhere(subscription) {
+                    Some(watching) => {
+                        self.heard_elsewhere(&watching, user.as_ref().map(UserId::as_str), p_id)
+                    }
+                    None => {
+                        let (subscriber, filter) = (&subscription.subscriber, (user.as_ref(), by.as_ref()));
+                        Some(dynamic::document(&self.model, subscriber, group, *service, filter))
+                    }
+                };
+                (Vec::new(), document.map(|document| pidf_body(document.encode(*service))))
             }
             Watched::GroupDocuments { .. } => (Vec::new(), self.documents_body(subscription)),
             Watched::Conference { call, service } => {
@@ -355,4 +370,8 @@ impl Service {
             }
         }
     }
+}
+
+fn pidf_body(document: String) -> OutBody {
+    OutBody { content_type: names::PIDF.to_owned(), content: document.into() }
 }

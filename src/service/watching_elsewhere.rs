@@ -1,39 +1,43 @@
-//! Watchers here of users who are served elsewhere: our subscription there, and their notifications (TS 24.379
-//! 9.2.2.2.10).
+//! Watchers here of users who are served elsewhere (TS 24.379 9.2.2.2.10) and of groups that are owned elsewhere: our
+//! subscription there, and their notifications.
 
 use super::Service;
 use super::alarms::Alarm;
 use super::passing_on::FUNCTION_PATIENCE;
-use crate::documents::pidf::Presence;
+use crate::documents::group_dynamic::GroupDynamicData;
 use crate::env::Time;
 use crate::mc::status_elsewhere;
-use crate::model::{ClientId, Subscriber, Subscription, SubscriptionRef, Watch, Watched, Watching};
+use crate::model::{Subscriber, Subscription, SubscriptionRef, Watch, Watched, Watching};
 use crate::procedure::{Heard, Place};
 
 impl Service {
     /// The subscription of ours that a subscription to the affiliations of a user elsewhere needs.
     pub(super) fn user_elsewhere(&self, subscription: &Subscription) -> Option<Watching> {
-        let (Watched::Affiliations { user, service, .. }, Subscriber::User(by)) =
-            (&subscription.watched, &subscription.subscriber)
-        else {
-            return None;
-        };
-        let elsewhere = matches!(self.setup.policy.participating_of(user), Place::At(_));
-        let watching =
-            || Watching::UserAffiliations { user: user.clone(), by: by.clone(), service: *service };
-        elsewhere.then(watching)
+        let Subscriber::User(by) = &subscription.subscriber else { return None };
+        let (by, policy) = (by.clone(), &self.setup.policy);
+        match &subscription.watched {
+            Watched::Affiliations { user, service, .. } => {
+                let elsewhere = matches!(policy.participating_of(user), Place::At(_));
+                elsewhere.then(|| Watching::UserAffiliations { user: user.clone(), by, service: *service })
+            }
+            Watched::Group { group, service, .. } => {
+                let elsewhere = matches!(policy.controlling_of(group), Place::At(_));
+                elsewhere.then(|| Watching::GroupData { group: group.clone(), by, service: *service })
+            }
+            _ => None,
+        }
     }
 
     /// What a watcher is told of a user elsewhere; `None`: nothing was heard yet.
     pub(super) fn heard_elsewhere(
         &self,
         watching: &Watching,
-        client: Option<&ClientId>,
+        only: Option<&str>,
         p_id: Option<&str>,
-    ) -> Option<Presence> {
+    ) -> Option<GroupDynamicData> {
         let watch = self.model.watch_of(watching)?;
         let heard = self.watches.heard.get(&watch.id)?;
-        Some(status_elsewhere::document(heard, client, p_id))
+        Some(status_elsewhere::document(heard, only, p_id))
     }
 
     /// A subscription to the affiliations of a user elsewhere was accepted. `ended`: it asks once. Who asks once hears
@@ -58,14 +62,18 @@ impl Service {
 
     /// What a subscription of ours brings.
     pub(super) fn hear_elsewhere(&mut self, now: Time, watch: &Watch, heard: Heard) {
-        let Watching::UserAffiliations { user, .. } = &watch.what else { return };
+        let entity = match &watch.what {
+            Watching::UserAffiliations { user, .. } => user.as_str(),
+            Watching::GroupData { group, .. } => group.as_str(),
+            _ => return,
+        };
         let (p_id, ends) = match heard {
-            Heard::Affiliations(presence) if presence.entity == user.as_str() => {
-                let p_id = presence.p_id.clone();
-                self.watches.heard.insert(watch.id, presence);
+            Heard::Passed(data) if data.presence.entity == entity => {
+                let p_id = data.presence.p_id.clone();
+                self.watches.heard.insert(watch.id, data);
                 (p_id, None)
             }
-            Heard::Affiliations(_) | Heard::Group(_) | Heard::Nothing => return,
+            Heard::Passed(_) | Heard::Affiliations(_) | Heard::Group(_) | Heard::Nothing => return,
             Heard::Refused(status) => {
                 self.watches.heard.remove(&watch.id);
                 (None, Some(if status == 403 { "rejected" } else { "noresource" }))

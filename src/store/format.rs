@@ -183,6 +183,7 @@ fn samples() -> Vec<Fact> {
             group: "sip:fire@one.example".into(),
             service: Service::McData,
             user: Some("sip:bob@one.example".into()),
+            by: Some("sip:rail@two.example".into()),
         },
     ];
     for (number, watched) in watched.into_iter().enumerate() {

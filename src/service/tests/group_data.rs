@@ -139,3 +139,154 @@ fn a_thousand_watchers_are_each_told_once() {
     world.affiliated("alice", &["fire"]);
     assert_eq!(world.sent.iter().filter(|sent| sent.line() == "NOTIFY").count(), 1_000);
 }
+
+/// As [`world`], with a GMS of this system at 20, and a partner system at 30 that may affiliate its users.
+fn with_functions() -> World {
+    use crate::config::Addresses;
+    use crate::procedure::{Functions, Partner, Permissions};
+    let peer = |host: u8, functions: Functions, partner: Option<&str>| Peer {
+        name: "peer".to_owned(),
+        addresses: vec![Addresses { network: flow(host).peer.ip(), prefix: 32, port: None }],
+        functions,
+        core: false,
+        serving: false,
+        partner: partner.map(str::to_owned),
+    };
+    let mut setup = setup();
+    let gms = Functions { gms: vec![Psi::new("sip:gms@one.example")], ..Functions::default() };
+    let theirs = Functions {
+        participating: vec![Psi::new("sip:participating@two.example")],
+        controlling: vec![Psi::new("sip:controlling@two.example")],
+        ..Functions::default()
+    };
+    setup.peers = Peers(vec![peer(20, gms, None), peer(30, theirs.clone(), Some("two.example"))]);
+    let partner = Partner {
+        domain: "two.example".to_owned(),
+        functions: theirs,
+        may: Permissions { affiliate: true, ..Permissions::default() },
+        ..Partner::default()
+    };
+    setup.policy.partners.insert("two.example".to_owned(), partner);
+    setup
+        .agent
+        .transactions
+        .hops
+        .hosts
+        .insert("two.example".to_owned(), vec![(Transport::Udp, flow(30).peer)]);
+    let mut fire = group("fire", &["alice", "bob", "sip:rail@two.example"]);
+    fire.rules.affiliation_list = Who::Users(vec![user_id("alice")]);
+    World::new(setup, vec![user("alice"), user("bob")], vec![fire])
+}
+
+impl World {
+    /// A function asks about a group.
+    fn function_asks(&mut self, host: u8, psi: &str, group: &str, by: Option<&str>) -> Sent {
+        let element =
+            |name: &str, uri: &str| format!("<{name} type=\"Normal\"><mcpttURI>{uri}</mcpttURI></{name}>");
+        let mut target = element("mcptt-request-uri", group);
+        if let Some(by) = by {
+            target += &element("mcptt-calling-user-id", by);
+        }
+        let contact = format!("Contact: <sip:function@192.0.2.{host}:5060>");
+        let asserted = format!("P-Asserted-Identity: <{psi}>");
+        let service = format!("P-Asserted-Service: {ICSI}");
+        let lines = ["Event: presence", contact.as_str(), &asserted, &service, "Expires: 4294967295"];
+        let body = ("application/vnd.3gpp.mcptt-info+xml", info(&target));
+        self.ask(("function", host), "SUBSCRIBE", CONTROLLING, &lines, Some((body.0, &body.1)))
+    }
+}
+
+const CONTROLLING: &str = "sip:mcptt-controlling@one.example";
+const FIRE: &str = "sip:fire@one.example";
+
+#[test]
+fn the_group_management_server_of_this_system_is_told_everything() {
+    let mut world = with_functions();
+    world.affiliated("alice", &["fire"]);
+    world.affiliated("bob", &["fire"]);
+    assert_eq!(world.function_asks(20, "sip:gms@one.example", FIRE, None).line(), "200 SUBSCRIBE");
+    assert_eq!(world.told(20).unwrap().0, ["alice", "bob"]);
+}
+
+#[test]
+fn a_partner_is_told_what_the_user_may_see_for_whom_it_asks() {
+    let mut world = with_functions();
+    world.affiliated("alice", &["fire"]);
+    let psi = "sip:participating@two.example";
+    let answer = world.function_asks(30, psi, FIRE, Some("sip:rail@two.example"));
+    assert_eq!(answer.line(), "200 SUBSCRIBE");
+    let (names, state, _) = world.told(30).unwrap();
+    assert_eq!((names.len(), state), (0, QUIET));
+    // Not for a user of ours, not for one who is no member, not for itself, not about groups that are not there.
+    assert_eq!(world.function_asks(30, psi, FIRE, Some("sip:alice@one.example")).line(), "403 SUBSCRIBE");
+    assert_eq!(world.function_asks(30, psi, FIRE, Some("sip:other@two.example")).line(), "403 SUBSCRIBE");
+    assert_eq!(world.function_asks(30, psi, FIRE, None).line(), "403 SUBSCRIBE");
+    let nowhere = world.function_asks(20, "sip:gms@one.example", "sip:nowhere@one.example", None);
+    assert_eq!(nowhere.line(), "404 SUBSCRIBE");
+    world.service.setup.policy.partners.clear();
+    let answer = world.function_asks(30, psi, FIRE, Some("sip:rail@two.example"));
+    assert_eq!(answer.line(), "403 SUBSCRIBE");
+    assert!(answer.get(wire::Name::Warning).contains("\"179 "));
+}
+
+#[test]
+fn a_group_of_a_partner_is_watched_there_and_its_news_are_passed_on() {
+    let mut world = with_functions();
+    world.register("alice", 5, 3600);
+    let entry = crate::model::GroupAffiliation {
+        owner: Some(Box::default()),
+        ..crate::model::GroupAffiliation::own("sip:port@two.example".into(), McService::Mcptt, None)
+    };
+    world.service.put(Fact::Affiliation(crate::model::ClientAffiliations {
+        user: user_id("alice"),
+        client: "alice-phone".into(),
+        groups: vec![entry],
+    }));
+    let target =
+        "<mcptt-request-uri type=\"Normal\"><mcpttURI>sip:port@two.example</mcpttURI></mcptt-request-uri>";
+    let service = format!("P-Preferred-Service: {ICSI}");
+    let lines = ["Event: presence", "Contact: <sip:alice@192.0.2.5:5060>", &service, "Expires: 600"];
+    let body = info(target);
+    let answer = world.ask(
+        ("alice", 5),
+        "SUBSCRIBE",
+        PARTICIPATING,
+        &lines,
+        Some(("application/vnd.3gpp.mcptt-info+xml", &body)),
+    );
+    assert_eq!(answer.line(), "200 SUBSCRIBE");
+    let ours = world.to(30, "SUBSCRIBE").cloned().expect("our subscription");
+    assert!(
+        ours.line() == "SUBSCRIBE"
+            && ours.transmit.octets.starts_with(b"SUBSCRIBE sip:controlling@two.example ")
+    );
+    let first = world.to(5, "NOTIFY").cloned().expect("the first notification");
+    world.receive(flow(5), &first.answer(200, "theirs", &[], None));
+    world
+        .receive(flow(30), &ours.answer(200, "theirs", &["Expires: 600", "Contact: <sip:192.0.2.30>"], None));
+    let data = GroupDynamicData {
+        presence: crate::documents::pidf::Presence {
+            entity: "sip:port@two.example".to_owned(),
+            tuples: vec![crate::documents::pidf::Tuple {
+                id: "sip:rail@two.example".to_owned(),
+                affiliations: vec![crate::documents::pidf::Affiliation::with_client("theirs", None)],
+            }],
+            p_id: None,
+        },
+        state: Some(GroupState { call: true, ..QUIET }),
+    };
+    let content = data.encode(McService::Mcptt);
+    let text = format!(
+        "NOTIFY sip:192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.30:5060;branch=z9hG4bKn1\r\nMax-Forwards: 70\r\n\
+         From: <sip:controlling@two.example>;tag=theirs\r\nTo: <sip:x@one.example>;tag={}\r\nCall-ID: {}\r\n\
+         CSeq: 1 NOTIFY\r\nContact: <sip:192.0.2.30>\r\nEvent: presence\r\nSubscription-State: active;expires=600\r\n\
+         Content-Type: application/pidf+xml\r\nContent-Length: {}\r\n\r\n{content}",
+        ours.tag(wire::Name::From),
+        ours.get(wire::Name::CallId),
+        content.len()
+    );
+    world.sent.clear();
+    world.receive(flow(30), &text);
+    let (names, state, _) = world.told(5).unwrap();
+    assert_eq!((names, state), (vec!["rail".to_owned()], GroupState { call: true, ..QUIET }));
+}
