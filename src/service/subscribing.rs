@@ -194,11 +194,14 @@ impl Service {
                     Duration::from_secs(self.ids.number() % REFRESH_SPAN.as_secs())
                 }
             };
-            let expires = expires.min(now.plus(REFRESH_SPAN + later));
-            match self.subscriber.restore(draft, interval, &dialog, expires) {
+            let soon = expires.min(now.plus(REFRESH_SPAN + later));
+            match self.subscriber.restore(draft, interval, &dialog, soon) {
                 Ok(subscriber) => {
                     self.watches.of.insert(watch.id, subscriber);
                     self.watches.by.insert(subscriber, watch.id);
+                    // The CSeq was moved on for what may have been sent before. The next start must go on from here.
+                    let moved = self.subscriber.stored(subscriber).map(|(dialog, _)| (dialog, expires));
+                    self.put(Fact::Watch(Watch { dialog: moved, ..watch }));
                 }
                 Err(_) => self.begin_watch(now, watch.id),
             }
