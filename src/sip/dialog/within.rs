@@ -194,12 +194,10 @@ impl Agent {
                 }
             }
             // The stream on which the peer was last heard is gone: the target may still listen (RFC 3261 18.1.1).
-            (503, None) => {
-                if self.forget_stream(id) && !within.wish.retried && self.is_confirmed(id) {
-                    within.wish.retried = true;
-                    if self.wish(now, ids, id, within.wish, out).is_ok() {
-                        return;
-                    }
+            (503, None) if self.forget_stream(id) && !within.wish.retried && self.is_confirmed(id) => {
+                within.wish.retried = true;
+                if self.wish(now, ids, id, within.wish, out).is_ok() {
+                    return;
                 }
             }
             _ => {}

@@ -458,7 +458,7 @@ fn a_peer_on_a_stream_is_reached_over_it_and_where_its_contact_says_once_it_brea
 }
 
 #[test]
-fn a_request_that_meets_a_broken_stream_is_told_and_the_next_goes_where_the_contact_says() {
+fn a_request_that_meets_a_broken_stream_goes_where_the_contact_says_and_is_told_if_nobody_is_there_either() {
     let mut stand = Stand { flow: tcp(), ..Stand::default() };
     let mut peer = Peer::default();
     stand.receive(&peer.request("INVITE", &["Contact: <sip:anna@192.0.2.5:5066;transport=tcp>"], Some(SDP)));
@@ -471,6 +471,10 @@ fn a_request_that_meets_a_broken_stream_is_told_and_the_next_goes_where_the_cont
     let info = stand.only();
     assert_eq!(info.to().1, tcp().peer);
     let ticket = info.transmit.ticket.expect("it wants to know");
+    stand.agent.unreachable(stand.now, &mut stand.ids, ticket, &mut stand.out, &mut stand.events);
+    let again = stand.only();
+    assert_eq!((again.to().1, stand.told()), (peer_address(), vec![]));
+    let ticket = again.transmit.ticket.expect("it wants to know");
     stand.agent.unreachable(stand.now, &mut stand.ids, ticket, &mut stand.out, &mut stand.events);
     assert_eq!(stand.told(), ["Answered 503 without response"]);
     in_session(&mut stand, session, Method::Info, None).expect("it goes out");
