@@ -5,8 +5,8 @@
 //! After every input: a constituent belongs to at most one temporary group, and GMS and MC service server of a system
 //! agree; no answer leaves before its commit, and what a 2xx promises is on disk; nobody is invited twice to one call;
 //! nothing sent to the GMS cuts a call; a stranger never learns of a temporary group; the facts give the same model
-//! again; and every message keeps the rules of `outside::judge`. When all have left and time has passed, nothing is left
-//! behind, and both systems agree.
+//! again; and every message keeps the rules of `outside::judge`. When all calls are over and time has passed, both systems agree;
+//! when all have given up their affiliations, nothing is left behind.
 //!
 //! `SEED=7 cargo test --test simulation two_systems -- --nocapture` replays one seed (`TRACE=1` shows its messages),
 //! `SEEDS=1000` or `SEEDS=1000..2000` runs more of them.
@@ -22,6 +22,8 @@ const SEEDS: u64 = 16;
 
 /// Long enough for every call to end by itself (TNG3 is 10 min at most) and for 200 s more.
 const TO_REST: u64 = 600 + 200;
+/// Long enough for requests that are repeated, and transactions.
+const TO_LEAVE: u64 = 300;
 
 /// One life on so many systems.
 fn live(seed: u64, systems: usize) {
@@ -29,12 +31,15 @@ fn live(seed: u64, systems: usize) {
     world.run(simulation_world::life(seed).as_secs());
     world.rest();
     world.run(TO_REST);
+    world.agreed();
+    world.leave();
+    world.run(TO_LEAVE);
     let (crashes, commits, messages) = (world.crashes, world.commits, world.messages);
     println!("seed {seed}: {messages} messages, {commits} commits, {crashes} crashes, {:?}", world.heard());
     if systems > 1 {
         println!("    between them: {:?}", world.between);
     }
-    world.rested();
+    world.left_behind();
     assert!(messages > 100 && commits > 20, "nothing happened");
 }
 

@@ -17,7 +17,7 @@ use super::calls::Open;
 use super::controlling::acceptable;
 use super::elsewhere::LeftElsewhere;
 use super::regrouped::{Redirected, redirected};
-use super::{groups, session::session_identity};
+use super::session::session_identity;
 use crate::documents::McInfo;
 use crate::model::*;
 use crate::procedure::*;
@@ -145,7 +145,7 @@ fn affiliate<W>(
     match client {
         Some(client)
             if by_call::eligible(view, user, client, group, invitation)
-                && !groups::affiliated_to(view.model, invitation.service, user, group).contains(client) =>
+                && !by_call::is_known(view, user, client, invitation.service, group) =>
         {
             by_call::begin(view, user, client, invitation.service, group, outcome)
         }

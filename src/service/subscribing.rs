@@ -45,7 +45,8 @@ impl Service {
             return;
         }
         let draft = self.render_watch(&watch);
-        let interval = self.setup.policy.affiliation_interval;
+        // The notifier grants what it likes; it may not take less (TS 24.379 9.2.1.2, 9.2.2.2.7).
+        let interval = mc::affiliation::WHOLE_INTERVAL;
         let (agent, ids, out) = (&mut self.agent, &mut self.ids, &mut self.out);
         match self.subscriber.subscribe(now, ids, agent, draft, interval, None, out) {
             Ok(subscriber) => {
@@ -185,7 +186,7 @@ impl Service {
                 continue;
             };
             let draft = self.render_watch(&watch);
-            let interval = self.setup.policy.affiliation_interval;
+            let interval = mc::affiliation::WHOLE_INTERVAL;
             // What was heard of users elsewhere is no fact: it is asked for again, by a refresh. The others are refreshed
             // soon, one after the other: the notifier may have given us up while we were away.
             let later = match watch.what {

@@ -2,8 +2,8 @@
 //! come to rest.
 
 use super::setting::DOMAINS;
-use rollcall::model::{Fact, FactKey, GroupId, Side};
-use std::collections::BTreeMap;
+use rollcall::model::{AffiliationStatus, Fact, FactKey, GroupId, Side};
+use std::collections::{BTreeMap, BTreeSet};
 
 type Facts = BTreeMap<FactKey, Fact>;
 
@@ -16,8 +16,50 @@ pub fn at_all_times(systems: &[&Facts]) {
     }
 }
 
+/// Nothing is under way any more, and each system has what the other one thinks it has.
+///
+/// `given_up`: users and groups of calls that would have affiliated them and were given up. The owner of the group may
+/// have heard of that before it got the INVITE, which it then accepts.
+pub fn at_rest(systems: &[&Facts], given_up: &BTreeSet<(String, String)>) {
+    for fact in systems.iter().flat_map(|facts| facts.values()) {
+        let under_way = matches!(
+            fact,
+            Fact::Formation(_) | Fact::Reservation(_) | Fact::Withdrawal(_) | Fact::Request(_)
+        );
+        assert!(!under_way, "not over yet: {fact:?}");
+    }
+    marks_agree(systems);
+    affiliations_agree(systems, given_up);
+}
+
+/// TS 23.280 10.8.3.2.2: the system of the user and the owner of the group know the same affiliations.
+fn affiliations_agree(systems: &[&Facts], given_up: &BTreeSet<(String, String)>) {
+    let (mut here, mut at_owner) = (BTreeSet::new(), BTreeSet::new());
+    for (system, facts) in systems.iter().enumerate() {
+        for fact in facts.values() {
+            match fact {
+                Fact::Affiliation(client) => {
+                    for entry in client.groups.iter().filter(|entry| !is_of(&entry.group, system)) {
+                        assert_eq!(entry.status, AffiliationStatus::Affiliated, "not over yet: {client:?}");
+                        here.insert((&entry.group, &client.user, &client.client));
+                    }
+                }
+                Fact::OwnedAffiliation(owned) => {
+                    at_owner.extend(owned.clients.iter().map(|client| (&owned.group, &owned.user, client)));
+                }
+                _ => {}
+            }
+        }
+    }
+    at_owner.retain(|known @ (group, user, _)| {
+        let crossed = |group: &str| given_up.contains(&(user.to_string(), group.to_owned()));
+        here.contains(known) || !crossed(group.as_str()) && !crossed("")
+    });
+    assert_eq!(here, at_owner, "affiliations as the users' systems and the owners of the groups know them");
+}
+
 /// Each mark of a constituent belongs to a temporary group, and the other way round.
-pub fn at_rest(systems: &[&Facts]) {
+fn marks_agree(systems: &[&Facts]) {
     let expected: BTreeMap<&GroupId, &GroupId> =
         formed(systems).map(|(group, constituent)| (constituent, group)).collect();
     for (system, facts) in systems.iter().enumerate() {
@@ -36,11 +78,14 @@ pub fn at_rest(systems: &[&Facts]) {
     }
 }
 
-/// Temporary groups where they were formed, with each constituent.
+/// Temporary groups where they were formed, with each constituent. What partners are still being told of may yet fail.
 fn formed<'a>(systems: &[&'a Facts]) -> impl Iterator<Item = (&'a GroupId, &'a GroupId)> {
     systems.iter().enumerate().flat_map(|(system, facts)| {
         let groups = facts.values().filter_map(move |fact| match fact {
-            Fact::TemporaryGroup(Side::Gms, group) if is_of(&group.id, system) => Some(group),
+            Fact::TemporaryGroup(Side::Gms, group) if is_of(&group.id, system) => {
+                let open = facts.contains_key(&FactKey::Formation(group.id.clone()));
+                (!open).then_some(group)
+            }
             _ => None,
         });
         groups.flat_map(|group| {

@@ -1,12 +1,13 @@
 //! What must hold after every step, whatever came before.
 
 use super::phone::{PATIENCE, group_of, key};
-use super::setting::{self, identity};
+use super::setting::{self, DOMAINS, identity};
 use crate::outside::message::{Message, parameter, uri_in};
 use crate::outside::{bodies, xml};
 use rollcall::config::Config;
 use rollcall::model::{
-    Change, DialogFact, Fact, FactKey, GroupId, Leg, LegLink, Model, Service, Side, UserId,
+    AffiliationStatus, Asker, Change, DialogFact, Fact, FactKey, GroupId, Leg, LegLink, Model, Service, Side,
+    UserId,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -133,34 +134,50 @@ impl Checks {
         );
     }
 
-    /// A constituent belongs to at most one temporary group, marks and documents say the same, and both sides agree.
-    pub fn groups(&self, model: &Model, groups: &[String]) {
-        let temporary = |side| -> BTreeMap<GroupId, Vec<GroupId>> {
+    /// A constituent belongs to at most one temporary group, marks and documents say the same, and the MC service server
+    /// knows what the GMS has told it: temporary groups that are formed, here or by a partner.
+    pub fn groups(&self, model: &Model, own_groups: &[String]) {
+        let documents = |side| -> BTreeMap<GroupId, Vec<GroupId>> {
             let all = model.groups(side);
             all.filter_map(|group| Some((group.id.clone(), group.temporary.as_ref()?.constituents.clone())))
                 .collect()
         };
-        let formed = temporary(Side::Gms);
-        assert_eq!(formed, temporary(Side::Mc), "the sides know different temporary groups");
-        let mut taken: BTreeMap<GroupId, GroupId> = BTreeMap::new();
+        // Our groups by temporary group.
+        let marks = |side| {
+            let mut marks: BTreeMap<GroupId, BTreeSet<GroupId>> = BTreeMap::new();
+            for group in own_groups {
+                if let Some(mark) = model.regrouped(side, group) {
+                    marks.entry(mark.temporary.clone()).or_default().insert(GroupId::new(group.clone()));
+                }
+            }
+            marks
+        };
+        let is_own = |group: &GroupId| group.as_str().ends_with(&format!("@{}", DOMAINS[self.system]));
+        let of_documents = |documents: &BTreeMap<GroupId, Vec<GroupId>>| {
+            let own =
+                |constituents: &[GroupId]| constituents.iter().filter(|one| is_own(one)).cloned().collect();
+            documents.iter().map(|(id, constituents)| (id.clone(), own(constituents))).collect()
+        };
+
+        // The GMS has the documents of its own temporary groups, and marks for those of partners.
+        let (formed, mut marked) = (documents(Side::Gms), marks(Side::Gms));
+        let of_own: BTreeMap<_, _> = marked.iter().filter(|(id, _)| is_own(id)).collect();
+        let expected: BTreeMap<GroupId, BTreeSet<GroupId>> = of_documents(&formed);
+        assert_eq!(of_own, expected.iter().collect(), "marks and documents of the GMS");
         for (id, constituents) in &formed {
             assert!(constituents.len() >= 2, "{id} of {constituents:?}");
-            for constituent in constituents {
-                let other = taken.insert(constituent.clone(), id.clone());
-                assert_eq!(other, None, "{constituent} is in two temporary groups");
-            }
         }
-        for group in groups {
-            for side in [Side::Gms, Side::Mc] {
-                let mark = model.regrouped(side, group).map(|mark| &mark.temporary);
-                assert_eq!(mark, taken.get(&GroupId::new(group.clone())), "{side:?} mark of {group}");
-            }
-        }
+        // The MC service server has both for all, as soon as they are formed.
+        marked.retain(|id, _| model.formation(id.as_str()).is_none());
+        assert_eq!(marks(Side::Mc), marked, "marks of the MC service server and of the GMS");
+        let known: BTreeMap<GroupId, BTreeSet<GroupId>> = of_documents(&documents(Side::Mc));
+        assert_eq!(known, marked, "documents of the MC service server and marks of the GMS");
     }
 
     /// The server says something, and this is on disk.
     pub fn said(&mut self, now: u64, name: &str, message: &Message, facts: &BTreeMap<FactKey, Fact>) {
-        if name == "m" {
+        // What it may know is the status of an affiliation that it asked for itself, to a group that it thought of.
+        if name == "m" && message.header("Event") != Some("presence") {
             let says = message.body.contains("sip:t1@") || message.body.contains("sip:t2@");
             let says = says || message.headers.iter().any(|(_, value)| value.contains("sip:t"));
             assert!(!says, "a stranger learns of a temporary group: {message:?}");
@@ -194,7 +211,7 @@ impl Checks {
             {
                 // That of a call whose controlling function is elsewhere names none: there it is looked at.
                 let call = call_of(message);
-                let elsewhere = !group_of(message).ends_with(&format!("@{}", setting::DOMAINS[self.system]));
+                let elsewhere = !group_of(message).ends_with(&format!("@{}", DOMAINS[self.system]));
                 assert!(elsewhere || !call.is_empty(), "it names no call: {}", message.value("Contact"));
                 if call.is_empty() {
                     return;
@@ -278,7 +295,9 @@ fn promised(name: &str, system: usize, request: &Message, answer: &Message, fact
                     && Some(client.user.as_str()) == entity
                     && Some(client.client.as_str()) == tuple
                 {
-                    let kept = client.groups.iter().all(|entry| asked.contains(entry.group.as_str()));
+                    // The owner of a group may have to be told yet that it is left.
+                    let mut left = client.groups.iter().filter(|entry| !asked.contains(entry.group.as_str()));
+                    let kept = left.all(|entry| entry.status == AffiliationStatus::Deaffiliating);
                     assert!(kept, "{name}: 200 to PUBLISH of {asked:?}, on disk: {:?}", client.groups);
                 }
             }
@@ -290,8 +309,15 @@ fn promised(name: &str, system: usize, request: &Message, answer: &Message, fact
                 .find_map(|operation| xml::tags(&gmop, operation).first().copied());
             let transaction =
                 operation.and_then(|tag| xml::attribute(tag, "transaction-id")).unwrap_or_default();
-            let key = FactKey::Operation(user, transaction.to_owned());
-            assert!(facts.contains_key(&key), "{name}: 200 to MESSAGE {transaction}, not on disk");
+            let is_it = |asker: &Asker| asker.user == user && asker.transaction_id == transaction;
+            let there = facts.values().any(|fact| match fact {
+                Fact::Operation(done) => done.requestor == user && done.transaction_id == transaction,
+                // With other systems it takes a while.
+                Fact::Formation(formation) => is_it(&formation.asker),
+                Fact::Withdrawal(withdrawal) => withdrawal.asker.as_ref().is_some_and(is_it),
+                _ => false,
+            });
+            assert!(there, "{name}: 2xx to MESSAGE {transaction}, not on disk");
         }
         "SUBSCRIBE" => {
             let there = facts.values().any(
@@ -300,7 +326,7 @@ fn promised(name: &str, system: usize, request: &Message, answer: &Message, fact
             // Who asks once about a user elsewhere waits until that one's system has answered.
             let info = request.part(bodies::INFO).unwrap_or_default();
             let about = xml::text(&info, "mcptt-request-uri").unwrap_or_default();
-            let elsewhere = !about.is_empty() && !about.ends_with(setting::DOMAINS[system]);
+            let elsewhere = !about.is_empty() && !about.ends_with(DOMAINS[system]);
             let once = answer.value("Expires") == "0";
             assert!(there != once || there && elsewhere, "{name}: 200 to SUBSCRIBE, on disk: {there}");
         }
@@ -359,6 +385,10 @@ fn told(model: &Model, systems: usize) -> BTreeSet<String> {
     all.extend(model.all_owed().map(|owed| format!("{owed:?}")));
     all.extend(model.requests().map(|request| format!("{request:?}")));
     all.extend(model.watches().map(|watch| format!("{watch:?}")));
+    for group in &groups {
+        all.push(format!("{group} {:?} {:?}", model.formation(group), model.reservation(group)));
+        all.push(format!("{group} {:?} {:?}", model.withdrawal(group), model.spoken_for(group)));
+    }
     all.extend(model.operations().map(|operation| format!("{operation:?}")));
     all.into_iter().collect()
 }

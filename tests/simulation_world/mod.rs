@@ -139,7 +139,7 @@ impl World {
         self.now = end;
     }
 
-    /// Everyone leaves everything; the network and the disk are good from now on.
+    /// Everyone ends calls and subscriptions; the network and the disk are good from now on.
     pub fn rest(&mut self) {
         (self.loss, self.repetition, self.crash) = (0.0, 0.0, 0.0);
         for place in 0..self.phones.len() {
@@ -149,13 +149,31 @@ impl World {
         }
     }
 
-    /// What must hold when everything has come to rest.
-    pub fn rested(&self) {
-        for server in &self.servers {
-            assert_eq!(server.holds(), "nothing", "left behind by {}", server.domain());
-            server.replayed();
+    /// Everyone gives up all affiliations.
+    pub fn leave(&mut self) {
+        for place in 0..self.phones.len() {
+            let now = self.now;
+            self.phones[place].leave(now);
+            self.send_all(place);
         }
-        border::at_rest(&self.facts());
+    }
+
+    /// What must hold between the systems when everything has come to rest.
+    pub fn agreed(&self) {
+        self.servers.iter().for_each(Server::replayed);
+        let given_up = self.phones.iter().flat_map(|phone| {
+            let user = setting::identity(&phone.user, phone.system);
+            phone.given_up.iter().map(move |group| (user.clone(), group.clone()))
+        });
+        border::at_rest(&self.facts(), &given_up.collect());
+    }
+
+    /// When all have left nothing is left behind.
+    pub fn left_behind(&self) {
+        self.agreed();
+        for server in &self.servers {
+            assert_eq!(server.still_holds(), "nothing", "left behind by {}", server.domain());
+        }
     }
 
     /// What is on the disk of each system.

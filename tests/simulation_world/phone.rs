@@ -8,7 +8,7 @@ use crate::outside::message::{Message, parameter, uri_in};
 use crate::outside::{bodies, xml};
 use rand::Rng;
 use rand::rngs::StdRng;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 
 const T1: u64 = 500;
@@ -49,6 +49,10 @@ pub struct Phone {
     next_act: u64,
     /// It has come to rest: it leaves everything, and starts nothing.
     pub resting: bool,
+    /// It gives up its affiliations as soon as it is registered again.
+    leaving: bool,
+    /// Groups that it called so that the call affiliates it, and gave up; empty: the group of a session.
+    pub given_up: BTreeSet<String>,
     /// How many requests of each kind it had answered with 2xx, and with anything else.
     pub heard: BTreeMap<String, (u32, u32)>,
 }
@@ -122,6 +126,8 @@ impl Phone {
             moved: None,
             next_act: start,
             resting: false,
+            leaving: false,
+            given_up: BTreeSet::new(),
             heard: BTreeMap::new(),
         }
     }
@@ -178,6 +184,11 @@ impl Phone {
         }
         self.asked.retain(|asked| asked.until > now);
         for invite in cancels {
+            let info = invite.part(bodies::INFO).unwrap_or_default();
+            if info.contains("<session-type>chat<") || info.contains("emergency-ind") {
+                let group = xml::text(&info, "mcptt-request-uri").unwrap_or_default();
+                self.given_up.insert(group.to_owned());
+            }
             let mut cancel = Message::new(format!("CANCEL {} SIP/2.0", invite.uri()));
             for name in ["Via", "Max-Forwards", "From", "To", "Call-ID"] {
                 cancel = cancel.add(name, invite.value(name));
@@ -339,6 +350,10 @@ impl Phone {
                 } else {
                     self.dialogs.push(dialog);
                 }
+            }
+            "REGISTER" if self.leaving => {
+                let user = self.name.clone();
+                self.publish(now, &user, &[]);
             }
             "SUBSCRIBE" if status < 300 && parameter(request.value("To"), "tag").is_none() => {
                 let mut dialog = dialog_of(&request, answer);
@@ -503,7 +518,7 @@ impl Phone {
         self.affiliate(now, rng);
     }
 
-    /// Leaves everything.
+    /// Ends calls and subscriptions, and begins nothing new.
     pub fn rest(&mut self, now: u64) {
         self.resting = true;
         while let Some(dialog) = self.dialogs.pop() {
@@ -519,6 +534,12 @@ impl Phone {
             ringing.decide_at = now;
             ringing.decision = Some(480);
         }
+    }
+
+    /// Gives up all affiliations; the registration may have run out meanwhile.
+    pub fn leave(&mut self, now: u64) {
+        self.register(now, 3600);
+        self.leaving = true;
     }
 
     fn register(&mut self, now: u64, expires: u32) {
@@ -545,9 +566,15 @@ impl Phone {
             true => self.anybody(rng),
             false => self.name.clone(),
         };
-        let entity = identity(user.split('.').next().unwrap_or_default(), self.system);
+        self.publish(now, &user, &groups);
+    }
+
+    /// The groups to which a client is to be affiliated.
+    fn publish(&mut self, now: u64, client: &str, groups: &[String]) {
+        let entity = identity(client.split('.').next().unwrap_or_default(), self.system);
         self.counter += 1;
-        let pidf = bodies::pidf(&entity, &format!("urn:uuid:{user}"), &groups, &format!("p{}", self.counter));
+        let pidf =
+            bodies::pidf(&entity, &format!("urn:uuid:{client}"), groups, &format!("p{}", self.counter));
         let info = bodies::info(&bodies::uri("mcptt-request-uri", &entity));
         let message = self
             .request("PUBLISH", &self.function("mcptt"))

@@ -8,7 +8,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rollcall::config::Config;
 use rollcall::env::{Ids, Time};
-use rollcall::model::{Change, Fact, FactKey};
+use rollcall::model::{Change, Fact, FactKey, Subscriber, Subscription};
 use rollcall::node::{Batch, Core, Input, Kept, Node, Ready};
 use rollcall::sip::transaction::Transmit;
 use std::collections::{BTreeMap, VecDeque};
@@ -67,12 +67,15 @@ impl Server {
         self.node.as_ref().and_then(Core::due).map(Time::as_millis)
     }
 
-    /// What it holds.
-    pub fn holds(&self) -> String {
-        match &self.node {
-            Some(node) => node.service().holds().to_string(),
-            None => "no server".to_owned(),
-        }
+    /// What it holds when all is over. A function elsewhere that ended its subscription and died before we heard so keeps
+    /// it here until the next news, which it answers 481.
+    pub fn still_holds(&self) -> String {
+        let Some(node) = &self.node else { return "no server".to_owned() };
+        let mut holds = node.service().holds();
+        let of_functions =
+            |subscription: &&Subscription| matches!(subscription.subscriber, Subscriber::Function(_));
+        holds.subscriptions -= node.service().model().subscriptions().filter(of_functions).count();
+        holds.to_string()
     }
 
     /// Its calls with their participants.

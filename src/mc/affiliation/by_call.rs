@@ -33,6 +33,28 @@ pub fn affiliates(invitation: &Invitation) -> bool {
     invitation.service != Service::McData && (chat || urgent)
 }
 
+/// Whether the owner of a group takes this client for affiliated to it. An owner elsewhere does not know of constituents
+/// that are not its own.
+pub fn is_known(
+    view: &View<'_>,
+    user: &UserId,
+    client: &ClientId,
+    service: Service,
+    group: &GroupId,
+) -> bool {
+    let owner = view.policy.controlling_of(group);
+    if owner == Place::Here {
+        return groups::affiliated_to(view.model, service, user, group).contains(client);
+    }
+    let document = view.model.group(Side::Mc, group.as_str());
+    let temporary = document.and_then(|document| document.temporary.as_ref());
+    let constituents = temporary.map_or(&[][..], |temporary| &temporary.constituents);
+    let at_owner = constituents.iter().filter(|constituent| view.policy.controlling_of(constituent) == owner);
+    std::iter::once(group)
+        .chain(at_owner)
+        .any(|group| view.model.is_affiliated(service, user.as_str(), client.as_str(), group.as_str()))
+}
+
 /// TS 24.379 9.2.2.2.12, at the serving server: the group is noted as `affiliating`. Returns whether it was this request
 /// that added the entry; [`complete`] or [`cancel`] follows.
 ///
@@ -98,7 +120,7 @@ pub fn follow<W>(
     let mut plan = Plan::new(view.model, user);
     let mut entries = of(&plan, client, service);
     let needed = affiliates(invitation)
-        && !groups::affiliated_to(view.model, service, user, to).contains(client)
+        && !is_known(view, user, client, service, to)
         && !entries.iter().any(|entry| entry.group == *to);
     if needed {
         for entry in entries.iter_mut().filter(|entry| entry.by_call && entry.group == *from) {

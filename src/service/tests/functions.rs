@@ -7,6 +7,8 @@ use crate::model::{
 
 const PARTNER: u8 = 30;
 const CONTROLLING: &str = "sip:controlling@two.example";
+/// Seconds until a refresh follows a restart.
+const REFRESHED_WITHIN: u32 = 61;
 
 fn world() -> World {
     let mut setup = setup();
@@ -236,6 +238,32 @@ fn a_subscription_elsewhere_survives_a_restart() {
     assert!(world.sent.is_empty());
     assert_eq!(world.notify(&subscribe, 2, &tag, "active;expires=4294967290"), "200 NOTIFY");
     assert_eq!(world.notify(&subscribe, 3, "somebody-elses", "active;expires=4294967290"), "481 NOTIFY");
+}
+
+#[test]
+fn a_subscription_elsewhere_is_refreshed_after_each_of_several_restarts_with_a_higher_cseq() {
+    let mut world = world();
+    world.watch();
+    let subscribe = world.subscribed();
+    world.answer_with(&subscribe, 200, &["Expires: 4294967295", "Contact: <sip:192.0.2.30>"]);
+    let tag = subscribe.tag(wire::Name::From);
+    world.notify(&subscribe, 1, &tag, "active;expires=4294967295");
+    let mut last = 0;
+    for _ in 0..3 {
+        world.restart();
+        for _ in 0..REFRESHED_WITHIN {
+            if world.sent.is_empty() {
+                world.wait(Duration::from_secs(1));
+            }
+        }
+        // Nobody answers, and nothing else comes before the server dies again.
+        let refresh = world.subscribed();
+        assert_eq!(refresh.get(wire::Name::CallId), subscribe.get(wire::Name::CallId));
+        let cseq = refresh.get(wire::Name::CSeq).split(' ').next().and_then(|number| number.parse().ok());
+        let cseq: u32 = cseq.expect("CSeq");
+        assert!(cseq > last, "{cseq} after {last}");
+        last = cseq;
+    }
 }
 
 #[test]
