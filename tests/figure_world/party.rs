@@ -17,6 +17,8 @@ pub struct Party {
     pub sent: HashMap<String, Message>,
     /// Last answer by method.
     pub answers: HashMap<String, Message>,
+    /// Last MESSAGE with an affiliation command that the server sent.
+    pub proposed: Option<Message>,
     /// Requests of the server without a final answer, oldest first.
     pub asked: Vec<Message>,
     /// Branches of all that the server asked: a repetition is not asked again.
@@ -71,6 +73,7 @@ impl Party {
             psi: peer.and_then(|(_, _, psi)| *psi),
             sent: HashMap::new(),
             answers: HashMap::new(),
+            proposed: None,
             asked: Vec::new(),
             seen: Vec::new(),
             dialogs: Vec::new(),
@@ -115,6 +118,9 @@ impl Party {
             return;
         }
         self.seen.push(key);
+        if message.part(bodies::COMMAND).is_some() {
+            self.proposed = Some(message.clone());
+        }
         if method == "BYE" {
             let ends = |dialog: &Dialog| dialog.call_id == message.value("Call-ID");
             self.ended.extend(self.dialogs.iter().find(|dialog| ends(dialog)).cloned());

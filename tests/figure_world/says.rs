@@ -45,6 +45,9 @@ impl World {
             "PUBLISH" => self.publish(from, &words),
             "SETTINGS" => self.settings(from, &words),
             "SUBSCRIBE" => self.subscribe(from, &words),
+            "MESSAGE" if words.has("propose") || words.value("outcome").is_some() => {
+                self.command(from, &words)
+            }
             "MESSAGE" => self.operation(from, &words),
             "INVITE" => self.invite(from, &words),
             "RE-INVITE" => self.re_invite(from, &words),
@@ -189,7 +192,7 @@ impl World {
         let p_id = format!("p{}", self.number());
         let pidf =
             bodies::pidf(&self.full(words.value("entity").unwrap_or(&target)), &client, &groups, &p_id);
-        let info = bodies::info(&bodies::uri("mcptt-request-uri", &self.full(&target)));
+        let info = self.about(&target, words);
         let tag = match words.value("if-match") {
             Some("last") => {
                 let tag =
@@ -267,9 +270,7 @@ impl World {
             self.of_user(from, "SUBSCRIBE", &uri, words).add("Event", package).add("Expires", expires);
         let message = self.with_contact(from, message);
         match about {
-            Some(about) => {
-                message.with_body(bodies::INFO, &bodies::info(&bodies::uri("mcptt-request-uri", &about)))
-            }
+            Some(about) => message.with_body(bodies::INFO, &self.about(&about, words)),
             None => message,
         }
     }
@@ -285,6 +286,35 @@ impl World {
             let address = &self.servers[self.spoken_to].judge.own().sent_by;
             format!("sip:mcptt@{address};gr=0000000000000001")
         })
+    }
+
+    /// mcptt-info: whom it is about, and, from a function, for whom it speaks (`caller=`).
+    fn about(&mut self, target: &str, words: &Words<'_>) -> String {
+        let mut params = bodies::uri("mcptt-request-uri", &self.full(target));
+        if let Some(caller) = words.value("caller") {
+            params.push_str(&bodies::uri("mcptt-calling-user-id", &self.full(caller)));
+        }
+        bodies::info(&params)
+    }
+
+    /// `propose for=bob enter=a,b leave=c`; `outcome=accepted for=alice enter=a,b leave=c`, about the proposal that came
+    /// last (`in-reply-to=` names another).
+    fn command(&mut self, from: &str, words: &Words<'_>) -> Message {
+        let groups = |key| Words::list(words.value(key).unwrap_or_default(), &self.names);
+        let (enter, leave) = (groups("enter"), groups("leave"));
+        let about = words.value("in-reply-to").map(str::to_owned).or_else(|| {
+            let proposed = self.party(from).proposed.as_ref();
+            proposed.map(|message| message.value("Call-ID").to_owned())
+        });
+        let outcome = words.value("outcome");
+        let outcome = outcome.map(|outcome| (outcome, about.as_deref().expect("no proposal came")));
+        let command = bodies::command(&enter, &leave, outcome);
+        let info = self.about(words.value("for").expect("for whom"), words);
+        let message = self.of_user(from, "MESSAGE", &self.function("mcptt"), words);
+        match words.value("without") {
+            Some("info") => message.with_body(bodies::COMMAND, &command),
+            _ => message.with_parts(&[(bodies::INFO, &info), (bodies::COMMAND, &command)]),
+        }
     }
 
     /// `regroup of=a,b group=c tid=t`, `teardown group=c tid=t`.

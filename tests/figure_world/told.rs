@@ -45,6 +45,20 @@ pub fn words(message: &Message, names: &Names) -> String {
     if !rejected.is_empty() {
         let _ = write!(words, " rejected={}", rejected.join(","));
     }
+    if body.contains("<command-list") {
+        for (list, key) in [("affiliate", "enter"), ("de-affiliate", "leave")] {
+            let (open, close) = (format!("<{list}>"), format!("</{list}>"));
+            let inside = body.split_once(&open).and_then(|(_, rest)| rest.split_once(&close));
+            if let Some((inside, _)) = inside {
+                let groups: Vec<String> = xml::texts(inside, "group").into_iter().map(short).collect();
+                let _ = write!(words, " {key}={}", groups.join(","));
+            }
+        }
+        if let Some(outcome) = xml::text(body, "change-outcome") {
+            let about = xml::text(body, "in-reply-to").unwrap_or_default();
+            let _ = write!(words, " outcome={outcome} in-reply-to={about}");
+        }
+    }
     for tag in xml::tags(body, "affiliation") {
         let group = match (xml::attribute(tag, "group"), xml::attribute(tag, "client")) {
             (Some(group), _) => group,

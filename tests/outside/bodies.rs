@@ -5,6 +5,7 @@ pub const SDP: &str = "application/sdp";
 pub const INFO: &str = "application/vnd.3gpp.mcptt-info+xml";
 pub const GMOP: &str = "application/vnd.3gpp.GMOP+xml";
 pub const PIDF: &str = "application/pidf+xml";
+pub const COMMAND: &str = "application/vnd.3gpp.mcptt-affiliation-command+xml";
 pub const CONFERENCE: &str = "application/conference-info+xml";
 
 pub const SETTINGS: &str = "application/poc-settings+xml";
@@ -68,6 +69,27 @@ pub fn settings(client: &str, answer_mode: Option<&str>) -> String {
         "<poc-settings xmlns=\"urn:oma:params:xml:ns:poc:poc-settings\"><entity id=\"{client}\">{}</entity>\
          </poc-settings>",
         mode.unwrap_or_default()
+    )
+}
+
+/// An affiliation command (TS 24.379 F.4); with an outcome and the Call-ID it is about, the answer to one.
+pub fn command(enter: &[String], leave: &[String], outcome: Option<(&str, &str)>) -> String {
+    let list = |name: &str, groups: &[String]| {
+        let groups: String = groups.iter().map(|group| format!("<group>{group}</group>")).collect();
+        if groups.is_empty() { groups } else { format!("<{name}>{groups}</{name}>") }
+    };
+    let extension = outcome.map(|(outcome, call_id)| {
+        let ns = "xmlns=\"urn:example:mcx:affiliation-ext:1.0\"";
+        format!(
+            "<anyExt><change-outcome {ns}>{outcome}</change-outcome>\
+             <in-reply-to {ns}>{call_id}</in-reply-to></anyExt>"
+        )
+    });
+    format!(
+        "<command-list xmlns=\"urn:3gpp:ns:affiliationCommand:1.0\">{}{}{}</command-list>",
+        list("affiliate", enter),
+        list("de-affiliate", leave),
+        extension.unwrap_or_default()
     )
 }
 

@@ -351,7 +351,9 @@ impl Faults<'_> {
                 self.first_of_dialog();
                 self.check(of.header("Contact").is_none(), "RFC 3428 4: Contact");
                 let kinds: Vec<_> = of.parts().into_iter().map(|(kind, _)| kind).collect();
-                self.check(kinds == [bodies::INFO, bodies::GMOP], "mcptt-info first, then GMOP");
+                let known = [bodies::GMOP, bodies::COMMAND].map(|document| vec![bodies::INFO, document]);
+                let fits = known.iter().any(|known| kinds.iter().eq(known.iter()));
+                self.check(fits, "mcptt-info first, then GMOP or an affiliation command");
                 let result = of.part(bodies::INFO).is_some_and(|info| info.contains("resp-type"));
                 self.check(
                     result == of.header("In-Reply-To").is_some(),
@@ -414,6 +416,8 @@ impl Faults<'_> {
                 let controlling = self.own.controlling.iter().any(|controlling| controlling == asserted);
                 controlling || asserted == self.own.participating
             }
+            // TS 24.379 9.2.2.2.8: handed on from the user who proposes.
+            "MESSAGE" if of.part(bodies::COMMAND).is_some() => asserted.starts_with("sip:"),
             _ => asserted == uri_in(of.value("From")) && asserted.starts_with("sip:"),
         };
         self.check(fits, "P-Asserted-Identity is the function's");
