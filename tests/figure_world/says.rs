@@ -192,7 +192,7 @@ impl World {
         let p_id = format!("p{}", self.number());
         let pidf =
             bodies::pidf(&self.full(words.value("entity").unwrap_or(&target)), &client, &groups, &p_id);
-        let info = self.about(&target, words);
+        let info = self.about(&self.full(&target), words);
         let tag = match words.value("if-match") {
             Some("last") => {
                 let tag =
@@ -289,8 +289,8 @@ impl World {
     }
 
     /// mcptt-info: whom it is about, and, from a function, for whom it speaks (`caller=`).
-    fn about(&mut self, target: &str, words: &Words<'_>) -> String {
-        let mut params = bodies::uri("mcptt-request-uri", &self.full(target));
+    fn about(&self, target: &str, words: &Words<'_>) -> String {
+        let mut params = bodies::uri("mcptt-request-uri", target);
         if let Some(caller) = words.value("caller") {
             params.push_str(&bodies::uri("mcptt-calling-user-id", &self.full(caller)));
         }
@@ -309,7 +309,7 @@ impl World {
         let outcome = words.value("outcome");
         let outcome = outcome.map(|outcome| (outcome, about.as_deref().expect("no proposal came")));
         let command = bodies::command(&enter, &leave, outcome);
-        let info = self.about(words.value("for").expect("for whom"), words);
+        let info = self.about(&self.full(words.value("for").expect("for whom")), words);
         let message = self.of_user(from, "MESSAGE", &self.function("mcptt"), words);
         match words.value("without") {
             Some("info") => message.with_body(bodies::COMMAND, &command),
