@@ -121,7 +121,10 @@ pub fn request(view: &mut View<'_>, ask: PartnerAsk) -> Result<Outcome<Over>, Re
         }
         let response = GroupResponse { in_reply_to: request.call_id.clone(), ..response.clone() };
         let mut outcome = Outcome::end(Vec::new(), vec![request.taken()]);
-        send_response(view, &request.caller.psi, response, &mut outcome);
+        // The result that is on its way is enough.
+        if known.told.is_none_or(|told| view.model.request(told).is_none()) {
+            respond(view, &request.caller.psi, response, &mut outcome);
+        }
         return Ok(outcome);
     }
     match operation.kind {
@@ -253,21 +256,27 @@ pub(super) fn withdrawn(model: &Model, part: &Part) -> Option<Change> {
 
 /// Tells the result of a request, and remembers it for a repetition.
 pub(super) fn respond(view: &mut View<'_>, to: &Psi, response: GroupResponse, outcome: &mut Outcome<Over>) {
+    let told = send_response(view, to, response.clone(), outcome);
     outcome.changes.push(Change::Put(Fact::Exchange(Exchange {
         with: to.clone(),
         transaction_id: response.transaction_id.clone(),
-        response: response.clone(),
+        response,
+        told,
         forget: view.now.plus(view.policy.operations_for),
     })));
-    send_response(view, to, response, outcome);
 }
 
-fn send_response(view: &mut View<'_>, to: &Psi, response: GroupResponse, outcome: &mut Outcome<Over>) {
+fn send_response(
+    view: &mut View<'_>,
+    to: &Psi,
+    response: GroupResponse,
+    outcome: &mut Outcome<Over>,
+) -> Option<RequestRef> {
     let confirms =
         matches!(response.operation, GroupOperation::TeardownNotification | GroupOperation::RegroupCancel)
             && response.result.is_ok();
     if confirms && view.policy.partner_of_function(to).is_some_and(|partner| partner.compact_7b) {
-        return;
+        return None;
     }
     let id = RequestRef(view.ids.number());
     outcome.changes.push(Change::Put(Fact::Request(FunctionRequest {
@@ -279,6 +288,7 @@ fn send_response(view: &mut View<'_>, to: &Psi, response: GroupResponse, outcome
         until: Some(view.now.plus(RESULT_FOR)),
     })));
     outcome.sends.push(Send::Request(id));
+    Some(id)
 }
 
 /// In whose name a partner is asked: the user's, if both systems tell each other their users, else our own.

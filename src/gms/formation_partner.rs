@@ -260,33 +260,16 @@ pub(super) fn notified(
     document.members = MemberList::default();
     let id = document.id.clone();
 
-    let mut outcome = Outcome::default();
-    let reserved = view.model.reservation(id.as_str()).filter(|known| known.held);
-    let freed = reserved.map(|known| known.constituents.clone()).unwrap_or_default();
-    if view.model.reservation(id.as_str()).is_some() {
-        outcome.changes.push(Change::Remove(FactKey::Reservation(id.clone())));
-    }
-    // The reservation may have run out meanwhile: then the groups must still be free, and as good as they were.
-    let somebody_else = own.iter().find(|group| {
-        let in_another = view.model.regrouped(Side::Gms, group.as_str()).filter(|mark| mark.temporary != id);
-        let wanted = view.model.spoken_for(group.as_str()).filter(|temporary| **temporary != id);
-        in_another.is_some() || wanted.is_some()
-    });
-    let gone = own.iter().find(|group| view.model.group(Side::Gms, group.as_str()).is_none());
-    let failure = match (somebody_else, gone) {
-        (Some(group), _) => {
-            Some(between::failure(&ReasonCode::GroupAlreadyRegrouped, std::slice::from_ref(group)))
-        }
-        (None, Some(group)) => {
-            Some(between::failure(&ReasonCode::GroupNotFound, std::slice::from_ref(group)))
-        }
-        (None, None) => None,
-    };
-    if let Some(failure) = failure {
+    // Only what was checked and reserved before: a notification that comes after its cancellation finds nothing.
+    let reserved = view.model.reservation(id.as_str());
+    let reserved = reserved.filter(|known| known.held && known.constituents == own);
+    if reserved.is_none() {
+        let mut outcome = Outcome::default();
+        let failure = lost(view, &id, &own);
         request.finish(view, GroupOperation::RegroupNotification, Err(failure), &mut outcome);
-        grant_waiting(view, freed, &mut outcome);
         return Ok(outcome);
     }
+    let mut outcome = Outcome::end(vec![Change::Remove(FactKey::Reservation(id.clone()))], Vec::new());
     outcome.log = Some(format!("{own:?} are part of temporary group {id} of {}", request.caller.psi));
     let marks = formation::marks(&document, &own).into_iter();
     outcome.changes.extend(marks.map(|(group, mark)| Change::Put(Fact::Regrouped(Side::Gms, group, mark))));
@@ -295,7 +278,20 @@ pub(super) fn notified(
     // Steps 6 and 7 in this system.
     formation::tell_own(view, &document, &own, &request.transaction_id, &mut outcome);
     refuse_waiting(view, &own, &mut outcome);
-    let unused = freed.into_iter().filter(|group| !own.contains(group)).collect();
-    grant_waiting(view, unused, &mut outcome);
     Ok(outcome)
+}
+
+/// Why a temporary group cannot have these groups of ours, which are not reserved for it any more.
+fn lost(view: &View<'_>, temporary: &GroupId, own: &[GroupId]) -> Failure {
+    if let Some(group) = own.iter().find(|group| view.model.group(Side::Gms, group.as_str()).is_none()) {
+        return between::failure(&ReasonCode::GroupNotFound, std::slice::from_ref(group));
+    }
+    let taken = own.iter().find(|group| {
+        let mark = view.model.regrouped(Side::Gms, group.as_str()).map(|mark| &mark.temporary);
+        mark.or(view.model.spoken_for(group.as_str())).is_some_and(|other| other != temporary)
+    });
+    match taken {
+        Some(group) => between::failure(&ReasonCode::GroupAlreadyRegrouped, std::slice::from_ref(group)),
+        None => between::failure(&ReasonCode::VersionConflict, own),
+    }
 }

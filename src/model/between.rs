@@ -125,6 +125,8 @@ pub struct Exchange {
     pub transaction_id: String,
     /// What came of it. `in_reply_to` is that of the first request.
     pub response: GroupResponse,
+    /// The request by which it is told; `None`: the answer to its request told it.
+    pub told: Option<RequestRef>,
     /// When the record may go.
     pub forget: Time,
 }

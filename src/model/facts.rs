@@ -771,6 +771,12 @@ impl Asked {
         }
     }
 
+    /// Whether its receiver knows a repetition, in whatever order it comes, so that it may be sent again before it is
+    /// known what became of the first one.
+    pub fn bears_repetition(&self) -> bool {
+        matches!(self, Self::Group(_) | Self::GroupResult(_))
+    }
+
     /// What it is, for the log.
     pub fn name(&self) -> &'static str {
         match self {

@@ -926,6 +926,11 @@ impl Model {
         self.formations.len()
     }
 
+    /// How many temporary groups of several systems are on their way in or out here, reservations included.
+    pub fn regrouping_count(&self) -> usize {
+        self.formations.len() + self.reservations.len() + self.withdrawals.len()
+    }
+
     /// What a GMS elsewhere has reserved, or waits for.
     pub fn reservation(&self, temporary: &str) -> Option<&Reservation> {
         self.reservations.get(temporary)

@@ -32,6 +32,8 @@ pub(super) enum Alarm {
     OwedAgain(OwedRef),
     /// A request to a function elsewhere is tried again.
     RequestAgain(RequestRef),
+    /// A request to a function elsewhere has not been answered for long.
+    RequestSilent(RequestRef),
     /// A subscription at a function elsewhere is made again.
     WatchAgain(WatchRef),
     /// Who asked once for the affiliations of a user elsewhere waits no longer.
@@ -180,7 +182,10 @@ impl Service {
                 self.alarms.cancel(&Alarm::OwedGivenUp(*id));
                 self.alarms.cancel(&Alarm::OwedAgain(*id));
             }
-            FactKey::Request(id) => self.alarms.cancel(&Alarm::RequestAgain(*id)),
+            FactKey::Request(id) => {
+                self.alarms.cancel(&Alarm::RequestAgain(*id));
+                self.alarms.cancel(&Alarm::RequestSilent(*id));
+            }
             FactKey::Watch(id) => self.alarms.cancel(&Alarm::WatchAgain(*id)),
             FactKey::Subscription(id) => self.alarms.cancel(&Alarm::FetchOver(*id)),
             FactKey::Proposal(id) => self.alarms.cancel(&Alarm::Proposal(*id)),
@@ -227,6 +232,7 @@ impl Service {
                 Alarm::OwedGivenUp(owed) => self.give_up_owed(now, owed),
                 Alarm::OwedAgain(owed) => self.deliver_owed(now, owed),
                 Alarm::RequestAgain(request) => self.request_again(now, request),
+                Alarm::RequestSilent(request) => self.request_silent(now, request),
                 Alarm::WatchAgain(watch) => self.begin_watch(now, watch),
                 Alarm::DocumentOverdue(group) => self.document_overdue(now, &group),
                 Alarm::FetchOver(subscription) => self.notify(now, subscription, None, Some("timeout")),

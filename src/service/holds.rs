@@ -26,6 +26,9 @@ pub struct Holds {
     pub replies: usize,
     /// Requests that are owed.
     pub owed: usize,
+    /// Temporary groups of several systems that are being formed, or that a partner has yet to let go; groups that are
+    /// reserved for one.
+    pub regrouping: usize,
     /// Subscriptions.
     pub subscriptions: usize,
     /// Our subscriptions at functions elsewhere for watchers here. Those for affiliations stand as long as these.
@@ -38,7 +41,7 @@ pub struct Holds {
 
 impl Holds {
     /// The counts with their names.
-    fn named(&self) -> [(usize, &'static str); 13] {
+    fn named(&self) -> [(usize, &'static str); 14] {
         [
             (self.calls, "calls"),
             (self.participations, "participations"),
@@ -49,6 +52,7 @@ impl Holds {
             (self.transactions, "transactions"),
             (self.replies, "replies"),
             (self.owed, "owed"),
+            (self.regrouping, "regrouping"),
             (self.subscriptions, "subscriptions"),
             (self.watches, "watches"),
             (self.asked, "asked"),
@@ -87,6 +91,7 @@ impl Service {
             transactions: servers + clients,
             replies: self.replies.len(),
             owed: self.model.all_owed().count().max(self.owed_open.len()),
+            regrouping: self.model.regrouping_count(),
             subscriptions: self.model.subscriptions().count(),
             watches: self.model.watches().filter(for_watchers).count(),
             asked: self.model.requests().count() + self.passing.open(),

@@ -21,6 +21,9 @@ use std::time::Duration;
 /// The first pause before a request is sent again; each further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
+/// Attempts of a request that bears repetition which follow each other without pause when they are not answered.
+const ATTEMPTS_AT_ONCE: u32 = 2;
+
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -43,8 +46,8 @@ pub(super) struct Requests {
 #[derive(Debug)]
 struct Line {
     first: RequestRef,
-    /// Its transaction is open: whatever follows must wait for its end.
-    open: bool,
+    /// The transaction of its last attempt, while that is open: whatever follows must wait for its end.
+    open: Option<ClientId>,
     /// Attempts of the first one that came to nothing.
     attempts: u32,
     behind: VecDeque<RequestRef>,
@@ -71,7 +74,7 @@ impl Service {
         match self.requests.lines.get_mut(&key) {
             Some(line) => line.behind.push_back(id),
             None => {
-                let line = Line { first: id, open: false, attempts: 0, behind: VecDeque::new() };
+                let line = Line { first: id, open: None, attempts: 0, behind: VecDeque::new() };
                 self.requests.lines.insert(key.clone(), line);
             }
         }
@@ -81,7 +84,7 @@ impl Service {
     /// Sends the first request of a line, unless it is under way or pauses. Those that were withdrawn are left out.
     pub(super) fn advance(&mut self, now: Time, key: &LineKey) {
         let Some(line) = self.requests.lines.get_mut(key) else { return };
-        if line.open {
+        if line.open.is_some() {
             return;
         }
         while self.model.request(line.first).is_none() {
@@ -97,12 +100,18 @@ impl Service {
         if self.alarms.is_set(&Alarm::RequestAgain(id)) {
             return;
         }
-        line.open = true;
         let Some(request) = self.model.request(id).cloned() else { return };
         let draft = self.render_request(&request);
         match self.agent.request(now, &mut self.ids, &draft, None, &mut self.out) {
             Ok(client) => {
                 self.requests.by_client.insert(client, (id, key.clone()));
+                if let Some(line) = self.requests.lines.get_mut(key) {
+                    line.open = Some(client);
+                }
+                if request.what.bears_repetition() {
+                    let silent = now.plus(self.setup.policy.gms_timeout);
+                    self.set_alarm(silent, Alarm::RequestSilent(id));
+                }
             }
             Err(error) => {
                 tracing::warn!(to = %request.to, "request to another function not sent: {error}");
@@ -115,7 +124,7 @@ impl Service {
     pub(super) fn request_removed(&mut self, id: RequestRef) -> Option<LineKey> {
         let request = self.model.request(id)?;
         let key = (request.to.clone(), request.what.subject());
-        let line = self.requests.lines.get(&key).filter(|line| line.first == id && !line.open)?;
+        let line = self.requests.lines.get(&key).filter(|line| line.first == id && line.open.is_none())?;
         if line.behind.is_empty() {
             self.requests.lines.remove(&key);
             return None;
@@ -139,8 +148,45 @@ impl Service {
         response: Option<&Response>,
     ) -> bool {
         let Some((id, key)) = self.requests.by_client.remove(&client) else { return false };
+        let Some(line) = self.requests.lines.get_mut(&key).filter(|line| line.first == id) else {
+            return true;
+        };
+        if line.open != Some(client) && comes_to_nothing(status) {
+            // An attempt that was given up: a later one may still be answered.
+            return true;
+        }
+        if line.open == Some(client) || self.model.request(id).is_some() {
+            line.open = None;
+        }
+        self.cancel_alarm(&Alarm::RequestSilent(id));
+        self.cancel_alarm(&Alarm::RequestAgain(id));
         self.request_over(now, id, &key, status, response);
         true
+    }
+
+    /// The last attempt of a request has not been answered for so long that it is made again. The receiver bears it, and
+    /// an answer to the earlier attempt counts if it comes.
+    pub(super) fn request_silent(&mut self, now: Time, id: RequestRef) {
+        let Some(request) = self.model.request(id) else { return };
+        let key = (request.to.clone(), request.what.subject());
+        let until = request.until;
+        let Some(line) = self.requests.lines.get_mut(&key) else { return };
+        if line.first != id || line.open.is_none() {
+            return;
+        }
+        // The first attempts follow each other at once, further ones with pauses.
+        let wait = line.attempts.checked_sub(ATTEMPTS_AT_ONCE).map_or(Duration::ZERO, pause);
+        if until.is_none_or(|until| until <= now.plus(wait)) {
+            // Too late for another one: the transaction decides.
+            return;
+        }
+        line.attempts = line.attempts.saturating_add(1);
+        line.open = None;
+        if wait.is_zero() {
+            self.advance(now, &key);
+        } else {
+            self.set_alarm(now.plus(wait), Alarm::RequestAgain(id));
+        }
     }
 
     fn request_over(
@@ -152,7 +198,6 @@ impl Service {
         response: Option<&Response>,
     ) {
         let Some(line) = self.requests.lines.get_mut(key) else { return };
-        line.open = false;
         let Some(request) = self.model.request(id).cloned() else {
             // Withdrawn meanwhile: nobody wants to know.
             self.advance(now, key);

@@ -93,6 +93,7 @@ pub(super) fn samples() -> Vec<Fact> {
             with: "sip:gms@two.example".into(),
             transaction_id: response.transaction_id.clone(),
             response,
+            told: Some(RequestRef(100 + number as u64)),
             forget: Time::from_millis(8),
         }));
     }
