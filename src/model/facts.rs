@@ -847,3 +847,14 @@ pub enum Watching {
         group: GroupId,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There may be millions of them, nearly all to groups of this system.
+    #[test]
+    fn an_affiliation_is_small() {
+        assert!(size_of::<GroupAffiliation>() <= 40);
+    }
+}
