@@ -392,3 +392,17 @@ fn a_group_of_this_system_that_nobody_leaves_stays_with_its_clients() {
     assert_eq!(status(&world, "a", RAIL), DEAFFILIATING);
     assert!(outcome.log.unwrap().contains("sip:fire@one.example: stays, nobody leaves it"));
 }
+
+#[test]
+fn services_are_asked_for_apart_and_do_not_touch_each_other() {
+    let mut world = world();
+    affiliated(&mut world, "a");
+    done(&mut world, PublishAsk { service: Service::McVideo, ..ask("alice", "a", &[RAIL]) });
+    assert_eq!(watches(&world), 2);
+    assert!(matches!(
+        open(&world, RAIL).unwrap().0.what,
+        Asked::Affiliation { service: Service::McVideo, .. }
+    ));
+    ends(&mut world, RAIL, failed(403));
+    assert_eq!((status(&world, "a", RAIL), watches(&world)), (AFFILIATED, 1));
+}
