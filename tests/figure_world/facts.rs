@@ -2,10 +2,7 @@
 //! the figure is about.
 
 use super::names::Names;
-use rollcall::model::{
-    AffiliationStatus, ClientAffiliations, ClientId, Fact, GroupAffiliation, GroupDocument, GroupId,
-    GroupRules, Regrouped, Service, Side, Temporary, UserId, Who,
-};
+use rollcall::model::{Fact, GroupDocument, GroupId, GroupRules, Regrouped, Side, Temporary, UserId, Who};
 use std::time::Duration;
 
 /// A temporary group of these constituents as the MC service server of one system knows it: its document in the system
