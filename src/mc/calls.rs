@@ -21,7 +21,8 @@ use super::relaying::{self, Relay, stray};
 use super::session::Session;
 use super::terminating::AwaitClient;
 use super::{
-    commencement, controlling, inviting, joining, leaving, originating, restoring, terminating, upgrading,
+    commencement, constituents, controlling, inviting, joining, leaving, non_controlling, originating,
+    restoring, terminating, upgrading,
 };
 use crate::model::*;
 use crate::procedure::*;
@@ -203,6 +204,12 @@ pub enum Incoming {
     },
     /// From a controlling function to the terminating participating function of a member.
     Terminating,
+    /// From the controlling function of a temporary group to that of a constituent, which is the non-controlling function
+    /// of this call.
+    NonControlling {
+        /// The controlling function.
+        from: Caller,
+    },
 }
 
 /// A new invitation over a new leg. On success returns the instance that owns the leg from now on.
@@ -225,6 +232,11 @@ pub fn incoming(
         Incoming::Terminating => {
             let (id, outcome) = terminating::incoming(view, leg, invitation)?;
             Ok((LegOwner::Participation(id), open.wait(outcome, Setup::Terminating)))
+        }
+        Incoming::NonControlling { from } => {
+            let (id, mut outcome) = non_controlling::incoming(view, open, leg, &from, invitation)?;
+            open.settle(view.model, id, &mut outcome);
+            Ok((LegOwner::Call(id), outcome))
         }
         Incoming::Controlling { from: _ } => {
             let (owner, mut outcome) = controlling::incoming(view, open, leg, invitation)?;
@@ -295,8 +307,18 @@ fn call_hears(
             | LegEvent::Refused(_) => leaving::cancelled(view, session, out),
             event => out.sends.extend(stray(leg, &event)),
         }
-    } else if session.asked.contains_key(&leg) {
+    } else if let Some(asked) = session.asked.get(&leg) {
+        let constituent = session.is_constituent(&asked.user);
         match event {
+            LegEvent::Progress(progress) if constituent => {
+                constituents::progress(view, session, &progress, out);
+            }
+            LegEvent::Accepted(acceptance) if constituent => {
+                constituents::accepted(view, session, leg, &acceptance, out);
+            }
+            LegEvent::Refused(rejection) if constituent => {
+                constituents::refused(view, session, leg, *rejection, out);
+            }
             LegEvent::Progress(progress) => commencement::progress(view, session, &progress, out),
             LegEvent::Accepted(acceptance) => inviting::accepted(view, session, leg, *acceptance, out),
             LegEvent::Refused(rejection) => inviting::refused(view, session, leg, *rejection, out),
@@ -350,8 +372,13 @@ pub fn affiliated(
     let mut out = Outcome::default();
     // A constituent that is regrouped has its calls on the temporary group.
     let mark = view.model.regrouped(Side::Mc, group.as_str());
-    let group = mark.map_or(group, |mark| &mark.temporary);
-    let Some(session) = open.call_on(view.model, service, group) else { return out };
+    let temporary = mark.map_or(group, |mark| &mark.temporary);
+    // Where another server controls that call, ours is the part of the constituent (TS 24.379 10.1.1.5).
+    let of = if open.call_on(view.model, service, temporary).is_some() { temporary } else { group };
+    let Some(session) = open.call_on(view.model, service, of) else { return out };
+    if of == group && mark.is_some() != session.call.superior.is_some() {
+        return out;
+    }
     let id = session.call.id;
     joining::late(view, session, user, &mut out);
     open.settle(view.model, id, &mut out);

@@ -43,6 +43,20 @@ pub(super) struct Commencement {
     pub warnings: Vec<Warning>,
     /// The caller knows that a member is being alerted.
     pub alerting: bool,
+    /// Who must vouch for the caller before anything else happens (`constituents`).
+    pub vouching: Option<Box<Held>>,
+    /// The caller is the controlling function of a temporary group: it is answered with the first member
+    /// (TS 24.379 10.1.1.5), and with these warnings of ours.
+    pub first_suffices: bool,
+}
+
+/// What waits until a system vouches for the caller.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// Members to be invited.
+    pub members: Vec<(UserId, BTreeSet<ClientId>)>,
+    /// Constituents to be asked.
+    pub groups: Vec<GroupId>,
 }
 
 /// The one who called.
@@ -96,12 +110,24 @@ impl Commencement {
             refusal: None,
             warnings: Vec::new(),
             alerting: false,
+            vouching: None,
+            first_suffices: false,
         }
     }
 
     /// The rows of TS 24.379 6.3.3.3. `accepted`: members in the call; `pending`: members asked without an answer yet;
     /// `minimum`: `on-network-minimum-number-to-start`.
     fn decide(&self, accepted: usize, pending: usize, minimum: usize) -> Decision {
+        if self.vouching.is_some() {
+            return if pending == 0 { Decision::GiveUp } else { Decision::Wait };
+        }
+        if self.first_suffices {
+            return match (accepted, pending) {
+                (0, 0) => Decision::GiveUp,
+                (0, _) => Decision::Wait,
+                _ => Decision::Answer,
+            };
+        }
         // Every invited member rejected.
         if pending == 0 && accepted == 0 && self.refusal.is_some() {
             return Decision::GiveUp;
@@ -120,13 +146,18 @@ impl Commencement {
 /// Acts on the state of the set-up. Nothing happens once the caller is answered.
 pub(super) fn look(view: &mut View<'_>, session: &mut Session, out: &mut Outcome<Over>) {
     let minimum = usize::from(session.call.group.minimum_to_start);
-    let (accepted, pending) = (session.seats.len(), session.asked.len());
+    let (accepted, pending) = (session.heads(), session.asked.len());
+    let group = session.call.group.id.clone();
     let Some(commencement) = &mut session.commencement else { return };
     match commencement.decide(accepted, pending, minimum) {
         Decision::Wait => {}
         Decision::Answer => answer(view, session, false, out),
         Decision::GiveUp => {
-            let refusal = commencement.refusal.take().unwrap_or_else(|| Refusal::TooFewMembers.into());
+            let none = match commencement.vouching {
+                Some(_) => Refusal::NotMember(group),
+                None => Refusal::TooFewMembers,
+            };
+            let refusal = commencement.refusal.take().unwrap_or_else(|| none.into());
             give_up(view, session, refusal, "nobody is left to start with", out);
         }
     }
@@ -243,8 +274,8 @@ fn answer(view: &mut View<'_>, session: &mut Session, unconfirmed: bool, out: &m
     };
     out.sends.push(Send::Call(CallSend::Accept { leg, acceptance: Box::new(acceptance) }));
     caller.affiliate(view, &session.call, out);
-    let initiator = session.call.initiator.clone();
-    session.seat(view, leg, initiator, caller.client, caller.port, out);
+    let name = session.caller();
+    session.seat(view, leg, name, caller.client, caller.port, out);
     session.describe(leg, answer);
     let line = format!("call {} established with {} participants", session.call.id, session.seats.len());
     note(out, line);

@@ -74,11 +74,16 @@ fn call_behind(model: &Model, session: &Participation) -> Option<(CallRef, LegId
 
 /// The roster of a call, full state (TS 24.379 6.3.3.4). `None`: the call is over, and the last NOTIFY has no body.
 pub fn document(model: &Model, call: CallRef) -> Option<ConferenceInfo> {
-    let group = &model.call(call)?.group.id;
+    let of = model.call(call)?;
+    let group = of.superior.as_ref().map_or(&of.group.id, |superior| &superior.temporary);
     let mut version: u32 = 0;
     let mut users: BTreeMap<&UserId, EndpointStatus> = BTreeMap::new();
     for participant in model.participants(call) {
         version = version.saturating_add(participant.turns);
+        // The controlling function above a constituent's call is not a user of it.
+        if of.group.temporary.is_none() && !of.group.members.contains_key(&participant.user) {
+            continue;
+        }
         let status = if participant.left { EndpointStatus::Disconnected } else { EndpointStatus::Connected };
         users
             .entry(&participant.user)

@@ -17,7 +17,7 @@ use super::affiliation::by_call;
 use super::calls::Open;
 use super::commencement::{self, Caller, Commencement};
 use super::session::{FIRST_HOPS, Session, Template, media_leg, note, session_identity};
-use super::{groups, inviting, joining, regrouped, upgrading};
+use super::{constituents, groups, inviting, joining, regrouped, upgrading};
 use crate::documents::SessionDescription;
 use crate::model::*;
 use crate::procedure::*;
@@ -47,7 +47,7 @@ pub(super) fn incoming(
         return Err(Refusal::TooManyHops);
     }
     if invitation.focus {
-        return Err(Refusal::NotPermitted { why: "isfocus: no non-controlling function here" });
+        return Err(Refusal::NotPermitted { why: "isfocus: only a controlling function is a focus" });
     }
     if invitation.info.encrypted {
         return Err(Refusal::Encrypted);
@@ -78,7 +78,7 @@ pub(super) fn incoming(
 }
 
 /// An identity of the body in canonical form.
-fn named(uri: Option<&str>, element: &str) -> Result<String, Refusal> {
+pub(super) fn named(uri: Option<&str>, element: &str) -> Result<String, Refusal> {
     uri.and_then(uri::identity).ok_or_else(|| Refusal::Malformed { place: element.to_owned() })
 }
 
@@ -110,7 +110,10 @@ fn admitted<'a>(
     if document.disabled {
         return Err(Refusal::GroupDisabled(group.clone()));
     }
-    if !groups::is_member(view.model, &request.user, group) {
+    let service = request.invitation.service;
+    if !groups::is_member(view.model, &request.user, group)
+        && constituents::vouching(view, document, service, &request.user).is_empty()
+    {
         return Err(Refusal::NotMember(group.clone()));
     }
     Ok(document)
@@ -182,7 +185,11 @@ fn begin(
     };
     upgrading::claim(view.policy, invitation.resource_priority.as_deref(), priority)?;
     // Step 14 a.
-    let standing = affiliated(view, &user, client.as_ref(), group, &invitation)?;
+    let standing = match constituents::vouching(view, document, invitation.service, &user).is_empty() {
+        true => affiliated(view, &user, client.as_ref(), group, &invitation)?,
+        // The server of one of its groups knows.
+        false => Standing::Affiliated,
+    };
     // Step 14 g i.
     let members = groups::members_of(view.model, group);
     let asked = if document.prearranged {
@@ -223,6 +230,7 @@ fn begin(
             .filter(|_| document.prearranged)
             .map(|duration| view.now.plus(duration)),
         orphaned: false,
+        superior: None,
     };
     let template = Template {
         info: invitation.info,
@@ -243,7 +251,7 @@ fn begin(
 }
 
 /// Step 14 g i: enough affiliated members, and all of those who must be.
-fn enough(
+pub(super) fn enough(
     document: &GroupDocument,
     members: &MemberList,
     affiliated: &BTreeMap<UserId, BTreeSet<ClientId>>,
@@ -277,8 +285,19 @@ fn invite_members(
         .map(|(user, _)| user.clone())
         .collect();
     let mut commencement = Commencement::new(caller, missing);
+    let remote = constituents::remote(view, &call.group);
+    // Places for required members of constituents elsewhere, whom their servers will name.
+    let room = room.saturating_sub(constituents::reserved(&call.group, members, &invitees, &remote));
     commencement.cut = invitees.len() > room;
     invitees.truncate(room);
+    let vouching = constituents::vouching(view, &call.group, call.service, &call.initiator);
+    let mut ask = remote;
+    if !vouching.is_empty() {
+        let groups = ask.into_iter().filter(|group| !vouching.contains(group)).collect();
+        let members = std::mem::take(&mut invitees);
+        commencement.vouching = Some(Box::new(commencement::Held { members, groups }));
+        ask = vouching;
+    }
 
     let id = call.id;
     note(
@@ -297,6 +316,11 @@ fn invite_members(
     for (user, clients) in invitees {
         if let Err(refusal) = inviting::invite(view, &mut session, &user, &clients, out) {
             unasked.push((user, refusal));
+        }
+    }
+    for group in ask {
+        if let Err(refusal) = constituents::ask(view, &mut session, &group, out) {
+            unasked.push((UserId::new(group.as_str()), refusal));
         }
     }
     // Whoever could not be asked counts as one who rejected, once all others are asked.

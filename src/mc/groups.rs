@@ -167,7 +167,7 @@ pub fn constituents_of<'a>(model: &'a Model, group: &GroupId) -> &'a [GroupId] {
 }
 
 /// Whether the document of this very group lists the user.
-fn is_listed(model: &Model, user: &UserId, group: &GroupId) -> bool {
+pub fn is_listed(model: &Model, user: &UserId, group: &GroupId) -> bool {
     model.group(Side::Mc, group.as_str()).is_some_and(|document| document.members.contains_key(user))
 }
 

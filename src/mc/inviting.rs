@@ -85,14 +85,24 @@ pub(super) fn refused(
     commencement::refused(view, session, &asked.user, rejection, out);
 }
 
+/// TS 24.379 6.3.4.1.2: the members of a constituent learn both groups.
+fn groups(call: &Call) -> (String, Option<String>) {
+    match &call.superior {
+        Some(superior) => (superior.temporary.to_string(), Some(call.group.id.to_string())),
+        None => (call.group.id.to_string(), None),
+    }
+}
+
 /// TS 24.379 10.1.1.4.1.1 step 4: the member in request-uri, the group in calling-group-id.
 fn info(session: &Session, user: &UserId) -> McInfo {
     let call = &session.call;
+    let (calling_group, associated_group) = groups(call);
     let mut info = McInfo {
         session_type: Some("prearranged".to_owned()),
         request_uri: Some(user.to_string()),
         calling_user: Some(call.initiator.to_string()),
-        calling_group: Some(call.group.id.to_string()),
+        calling_group: Some(calling_group),
+        associated_group,
         broadcast: call.broadcast.then_some(true),
         organisation: session.template.info.organisation.clone(),
         kept: session.template.info.kept.clone(),

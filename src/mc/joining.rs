@@ -12,7 +12,7 @@ use super::affiliation::by_call;
 use super::calls::Open;
 use super::controlling::{Request, Standing, acceptable, affiliated};
 use super::session::{Session, media_leg, session_identity};
-use super::{commencement, groups, inviting, upgrading};
+use super::{commencement, constituents, groups, inviting, upgrading};
 use crate::model::*;
 use crate::procedure::*;
 
@@ -33,6 +33,9 @@ pub(super) fn join(
 
 fn standing(view: &View<'_>, session: &Session, request: &Request) -> Result<Standing, Refusal> {
     let Request { user, client, invitation, .. } = request;
+    if constituents::named(view, session, user) {
+        return Ok(Standing::Affiliated);
+    }
     affiliated(view, user, client.as_ref(), &session.call.group.id, invitation)
 }
 
@@ -58,7 +61,7 @@ pub(super) fn rejoin(
         return Err(Refusal::NotOurService);
     }
     if let Some(asked) = request.invitation.info.request_uri.as_deref()
-        && uri::identity(asked).as_deref() != Some(session.call.group.id.as_str())
+        && uri::identity(asked).is_none_or(|asked| !session.is_of(&asked))
     {
         return Err(Refusal::NoSuchCall);
     }

@@ -7,15 +7,19 @@
 //! ```
 
 use super::commencement;
-use super::groups;
 use super::session::Session;
+use super::{groups, non_controlling};
 use crate::model::*;
 use crate::procedure::*;
 use std::collections::BTreeSet;
 
 /// A participant is gone: BYE, or its session broke.
 pub(super) fn left(view: &mut View<'_>, session: &mut Session, leg: LegId, out: &mut Outcome<Over>) {
+    let above = session.is_superior(leg);
     let Some(user) = session.vacate(view, leg, out) else { return };
+    if above {
+        return non_controlling::released(view, session, out);
+    }
     after(view, session, &user, out);
 }
 
@@ -99,7 +103,8 @@ pub(super) fn release_policy(view: &mut View<'_>, session: &mut Session, out: &m
     if session.over || session.commencement.is_some() {
         return;
     }
-    if session.seats.is_empty() || session.seats.len() == 1 && session.asked.is_empty() {
+    let heads = session.heads();
+    if heads == 0 || heads == 1 && session.asked.is_empty() {
         session.end(view, "too few participants", out);
     }
 }

@@ -120,6 +120,37 @@ impl Session {
         session
     }
 
+    /// Whether this participant stands for a constituent of the temporary group, whose own server speaks for its members.
+    pub fn is_constituent(&self, user: &UserId) -> bool {
+        let temporary = self.call.group.temporary.as_ref();
+        temporary.is_some_and(|parts| parts.constituents.iter().any(|one| one.as_str() == user.as_str()))
+    }
+
+    /// Whether a leg leads to the controlling function of the temporary group that this call is part of.
+    pub fn is_superior(&self, leg: LegId) -> bool {
+        self.call.superior.as_ref().is_some_and(|superior| superior.leg == leg)
+    }
+
+    /// Participants that are answered, without the controlling function above us.
+    pub fn heads(&self) -> usize {
+        let above = self.call.superior.as_ref().is_some_and(|above| self.seats.contains_key(&above.leg));
+        self.seats.len().saturating_sub(usize::from(above))
+    }
+
+    /// Whether the call is one of this group, by the name that its participants know.
+    pub fn is_of(&self, group: &str) -> bool {
+        let above = self.call.superior.as_ref().is_some_and(|superior| superior.temporary.as_str() == group);
+        above || self.call.group.id.as_str() == group
+    }
+
+    /// As whom the one who asked for the call takes part.
+    pub fn caller(&self) -> UserId {
+        match &self.call.superior {
+            Some(superior) => UserId::new(superior.temporary.as_str()),
+            None => self.call.initiator.clone(),
+        }
+    }
+
     /// Members of the group as they were when the call began.
     pub fn members(&self) -> &MemberList {
         members(&self.call)

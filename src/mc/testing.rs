@@ -615,6 +615,7 @@ impl Switchboard {
                 (None, format!("pf({})", short(user.as_str())))
             }
             Party::Terminating { .. } => (Some(Incoming::Terminating), String::new()),
+            Party::NonControlling { group } => (None, format!("ncf({})", short(group.as_str()))),
             Party::Controlling { .. } if self.controlling_elsewhere => (None, "cf".to_owned()),
             Party::Controlling { .. } => (Some(Incoming::Controlling { from: None }), String::new()),
         };

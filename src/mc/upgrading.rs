@@ -223,7 +223,13 @@ fn examine(
         if info.encrypted {
             return Err(Refusal::Encrypted);
         }
-        authorised(&session.call.group.rules, &seat.user, wanted(info, session.call.priority))?;
+        // Of the members of a constituent its own server says which one asks; the controlling function above us has
+        // decided.
+        let behind = info.calling_user.as_deref().and_then(uri::identity).map(UserId::new);
+        let user = behind.filter(|_| session.is_constituent(&seat.user)).unwrap_or_else(|| seat.user.clone());
+        if !session.is_superior(leg) {
+            authorised(&session.call.group.rules, &user, wanted(info, session.call.priority))?;
+        }
     }
     // RFC 3261 14.2: without an offer ours is asked for.
     let Some(offer) = offer else { return Ok(description(view, session, leg)) };

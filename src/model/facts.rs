@@ -353,6 +353,20 @@ pub struct Call {
     pub ends: Option<Time>,
     /// The group was torn down while the call runs: no new participants.
     pub orphaned: bool,
+    /// The call of a constituent that is part of the call on its temporary group: this server is its non-controlling
+    /// function (TS 24.379 6.3.4).
+    pub superior: Option<Superior>,
+}
+
+/// The controlling function of the temporary group, as a non-controlling function sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Superior {
+    /// Our leg to it; among the participants it stands for the temporary group.
+    pub leg: LegId,
+    /// The temporary group.
+    pub temporary: GroupId,
+    /// The call ran before: it splits off and goes on when the controlling function releases it.
+    pub merged: bool,
 }
 
 /// What the call gives way to, lowest first (TS 24.379 6.2.8.1): emergency beats imminent peril.

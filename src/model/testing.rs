@@ -168,5 +168,6 @@ pub fn call(id: u64, group: GroupDocument) -> Call {
         started: crate::env::Time::default(),
         ends: None,
         orphaned: false,
+        superior: None,
     }
 }

@@ -81,6 +81,18 @@ pub struct Rejection {
     pub contacts: Vec<String>,
     /// `Retry-After`, seconds.
     pub retry_after: Option<u32>,
+    /// Not a refusal at all: the affiliated members of the group, for the one who asks to invite them itself.
+    pub members: Option<Box<SharedMembers>>,
+}
+
+/// The affiliated members of a group, told to the controlling function of a temporary group by a system that shares its
+/// members (trusted mutual aid): 403 with `P-Refused-URI-List` (RFC 5318) and a list of resources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedMembers {
+    /// The group.
+    pub group: GroupId,
+    /// Its affiliated members.
+    pub users: Vec<UserId>,
 }
 
 /// Whom a function asks for a session.
@@ -108,6 +120,12 @@ pub enum Party {
         /// Session identity that a controlling function elsewhere gave: the client comes back by it
         /// (TS 24.379 10.1.1.3.5.1).
         session: Option<String>,
+    },
+    /// Controlling function of a temporary group to the server of a constituent elsewhere, its non-controlling function
+    /// (TS 24.379 6.3.4).
+    NonControlling {
+        /// The constituent.
+        group: GroupId,
     },
 }
 
@@ -219,6 +237,7 @@ impl From<Answer> for Rejection {
             info: answer.info.map(|info| *info),
             contacts: answer.contacts.iter().map(ToString::to_string).collect(),
             retry_after: answer.retry_after,
+            members: answer.members,
         }
     }
 }

@@ -50,12 +50,14 @@ fn text_of(code: u16) -> &'static str {
         121 => "user is not authorised to join the group call",
         122 => "too many participants",
         123 => "MCPTT session already exists",
+        128 => "isfocus already assigned",
         137 => "the indicated group call does not exist",
         138 => "subscription of conference events not allowed",
         140 => "unable to decrypt XML content",
         141 => "user unknown to the participating function",
         142 => "unable to determine the controlling function",
         146 => "T-PF unable to determine the service settings for the called user",
+        147 => "user is authorized to initiate a temporary group call",
         148 => "group is regrouped",
         163 => "the group identity indicated in the request does not exist",
         165 => "group ID for regroup already in use",
@@ -86,6 +88,8 @@ pub struct Answer {
     pub min_expires: Option<u32>,
     /// SIP-ETag.
     pub etag: Option<String>,
+    /// Affiliated members of a group, in place of a session.
+    pub members: Option<Box<super::SharedMembers>>,
 }
 
 impl Answer {
@@ -222,6 +226,15 @@ pub enum Refusal {
     /// 104.
     #[error("isfocus not assigned")]
     NoFocus,
+    /// 128: another controlling function has the group in a call.
+    #[error("isfocus already assigned")]
+    FocusAssigned,
+    /// The group is no constituent of the temporary group that is named.
+    #[error("the group is not part of that temporary group")]
+    NotRegroupedInto,
+    /// The one who asks gets the affiliated members, to invite them itself.
+    #[error("members of {} are told", .0.group)]
+    MembersInstead(Box<super::SharedMembers>),
     /// The called user has no registered client.
     #[error("user {0} is not registered")]
     NotRegistered(UserId),
@@ -388,6 +401,9 @@ impl Refusal {
             }
             Self::TooFewMembers => Answer::warned(480, 112),
             Self::NoFocus => Answer::warned(403, 104),
+            Self::FocusAssigned => Answer::warned(403, 128),
+            Self::NotRegroupedInto => Answer::worded(403, "the group is not part of that temporary group"),
+            Self::MembersInstead(members) => Answer { members: Some(members.clone()), ..Answer::plain(403) },
             Self::NotRegistered(_) | Self::NoParticipatingFunction(_) => Answer::plain(480),
             Self::NoSuchCall => Answer::warned(404, 137),
             Self::NoConferenceState => Answer::warned(403, 138),

@@ -4,10 +4,12 @@ use super::Service;
 use super::render::ACCEPT;
 use super::trust::malformed;
 use crate::documents::pidf::Presence;
-use crate::documents::{DocumentError, McInfo, Part, SessionDescription, multipart, names};
-use crate::model::{CallRef, Service as McService};
-use crate::procedure::{Acceptance, AnswerModeHeader, Invitation, Progress, Refusal, Rejection, Warning};
-use crate::sip::message::{Method, Request, Response, Uri};
+use crate::documents::{DocumentError, McInfo, Part, SessionDescription, multipart, names, resource_lists};
+use crate::model::{CallRef, GroupId, Service as McService, UserId};
+use crate::procedure::{
+    Acceptance, AnswerModeHeader, Invitation, Progress, Refusal, Rejection, SharedMembers, Warning,
+};
+use crate::sip::message::{Method, NameAddr, Request, Response, Uri};
 use crate::sip::wire::Name;
 
 /// The parts of a body, with the info document already read.
@@ -199,6 +201,7 @@ impl Service {
                 info: None,
                 contacts: Vec::new(),
                 retry_after: None,
+                members: None,
             };
         };
         let (_, info) = self.lenient_bodies(response.text(Name::ContentType), &response.body());
@@ -212,7 +215,35 @@ impl Service {
             info,
             contacts: contacts.into_iter().map(|contact| contact.uri.identity()).collect(),
             retry_after: response.number(Name::RetryAfter).ok().flatten(),
+            members: if status == 403 { self.shared_members(response) } else { None },
         }
+    }
+
+    /// The members of a group that a 403 tells (RFC 5318 with RFC 4826): what `P-Refused-URI-List` points to, or the only
+    /// list there is.
+    fn shared_members(&self, response: &Response) -> Option<Box<SharedMembers>> {
+        let parts =
+            multipart::split(&response.text(Name::ContentType)?, &response.body(), &self.setup.limits)
+                .ok()?;
+        let header = response.text(Name::PRefusedUriList);
+        let refused = header.as_deref().and_then(|text| NameAddr::parse_list(text.as_bytes()).ok());
+        let refused = refused.and_then(|list| list.into_iter().next());
+        let wanted = refused.as_ref().and_then(|one| one.param("members")).map(|members| {
+            let members = members.trim_matches(|c| matches!(c, '"' | '<' | '>'));
+            members.strip_prefix("cid:").unwrap_or(members).to_owned()
+        });
+        let lists =
+            || parts.iter().filter(|part| part.media_type.eq_ignore_ascii_case(names::RESOURCE_LISTS));
+        let pointed = lists().find(|part| part.content_id.is_some() && part.content_id == wanted);
+        let part = pointed.or_else(|| lists().next())?;
+        let entries = resource_lists::decode(&part.content, &self.setup.limits)
+            .inspect_err(|error| tracing::warn!("member list left out: {error}"))
+            .ok()?;
+        // What is no URI is nobody.
+        let users =
+            entries.iter().filter_map(|entry| crate::procedure::uri::identity(entry)).map(UserId::new);
+        let group = refused.map_or_else(String::new, |one| one.uri.identity());
+        Some(Box::new(SharedMembers { group: GroupId::new(group), users: users.collect() }))
     }
 
     /// What a provisional answer says.

@@ -3,12 +3,14 @@
 use super::Service;
 use super::reach::Way;
 use crate::documents::affiliation_command::{AffiliationCommand, ChangeOutcome};
-use crate::documents::{Body, McInfo, SessionDescription, gmop, multipart, names};
+use crate::documents::{Body, McInfo, SessionDescription, gmop, multipart, names, resource_lists};
 use crate::model::{
     ClientId, Failure, FunctionKind, GmsOperation, GroupDocument, GroupId, LegOwner, Notice, OperationResult,
     Owed, ProposalEnd, Psi, Service as McService, Temporary, UserId,
 };
-use crate::procedure::{Acceptance, Answer, AnswerModeHeader, Invitation, Progress, Rejection, Warning};
+use crate::procedure::{
+    Acceptance, Answer, AnswerModeHeader, Invitation, Progress, Rejection, SharedMembers, Warning,
+};
 use crate::sip::message::{Draft, Method, Reply, Uri};
 use crate::sip::wire::Name;
 
@@ -78,6 +80,9 @@ impl Service {
     pub(super) fn render_refusal(&self, answer: &Answer, psi: &Psi, service: McService) -> Reply {
         let mut reply = self.head_of(answer);
         reply.headers.insert(0, (Name::PAssertedIdentity, format!("<{psi}>")));
+        if let Some(members) = &answer.members {
+            return self.with_members(reply, members);
+        }
         let info = answer.info.iter().map(|info| info_body(info, service));
         with_body(reply, info.chain(answer.body.clone()).collect())
     }
@@ -170,6 +175,17 @@ impl Service {
             reply = reply.header(Name::RetryAfter, seconds.to_string());
         }
         with_body(reply, session_bodies(None, rejection.info.as_ref(), service))
+    }
+
+    /// The affiliated members of a group (TS 24.379 10.1.1.5.2, RFC 5318): the only place where the list of members goes.
+    fn with_members(&self, reply: Reply, members: &SharedMembers) -> Reply {
+        let users: Vec<String> = members.users.iter().map(ToString::to_string).collect();
+        let id = format!("members@{}", self.setup.policy.warning_agent);
+        reply
+            .header(Name::PRefusedUriList, format!("<{}>;members=<cid:{id}>", members.group))
+            .header(Name::ContentId, format!("<{id}>"))
+            .header(Name::ContentDisposition, "recipient-list")
+            .body(names::RESOURCE_LISTS, resource_lists::encode(&users))
     }
 
     /// The INVITE of the terminating participating function to a client (TS 24.379 6.3.2.2.3). `client_contact` is our

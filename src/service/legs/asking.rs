@@ -44,6 +44,16 @@ impl Service {
                     self.ask_nobody(leg, owner, service, &Refusal::NoParticipatingFunction(user))
                 }
             },
+            Party::NonControlling { group } => match policy.controlling_of(&group) {
+                Place::At(psi) => {
+                    let psi = psi.clone();
+                    self.ask_function(now, leg, owner, &psi, None, &invitation);
+                }
+                // A constituent of our own needs nobody in between.
+                Place::Here | Place::Nowhere => {
+                    self.ask_nobody(leg, owner, service, &Refusal::NoControllingFunction(group));
+                }
+            },
             Party::Client { user, clients } => self.ask_client(now, leg, owner, &user, &clients, &invitation),
         }
     }

@@ -7,8 +7,10 @@ use super::super::trust::{Sender, Unknown};
 use super::{Addressed, End, Handover, LegState};
 use crate::env::Time;
 use crate::mc::calls::{self, Incoming};
-use crate::model::{CallRef, ClientId, LegId, LegOwner, ParticipationRef, Service as McService, UserId};
-use crate::procedure::{LegEvent, Refusal};
+use crate::model::{
+    CallRef, ClientId, LegId, LegOwner, ParticipationRef, Service as McService, Side, UserId,
+};
+use crate::procedure::{Invitation, LegEvent, Refusal};
 use crate::sip::dialog::SessionId;
 use crate::sip::message::{Request, Uri};
 use crate::sip::transaction::Flow;
@@ -118,6 +120,14 @@ impl Service {
             // One PSI may stand for both functions: then `isfocus` tells a controlling function that invites a member
             // from a participating function that asks for a call (TS 24.379 6.3.1.1).
             Sender::Function(caller)
+                if controlling
+                    && caller.controlling
+                    && invitation.focus
+                    && (!participating || self.names_group(&invitation)) =>
+            {
+                Incoming::NonControlling { from: caller }
+            }
+            Sender::Function(caller)
                 if participating && caller.controlling && (invitation.focus || !controlling) =>
             {
                 invitation.asserted = Some(caller.psi);
@@ -143,6 +153,12 @@ impl Service {
         self.cause = Some(request.call_id().to_owned());
         self.carry_out(now, outcome);
         Ok(())
+    }
+
+    /// Whether an invitation is for a group that is known here, rather than for a member.
+    fn names_group(&self, invitation: &Invitation) -> bool {
+        let named = invitation.info.request_uri.as_deref();
+        named.is_some_and(|named| self.model.group(Side::Mc, named).is_some())
     }
 
     /// What the session identity in this URI names ([`Self::session_identity`]).

@@ -1,0 +1,275 @@
+//! The controlling function of a temporary group asks the servers of the constituents that are elsewhere:
+//! TS 23.379 10.6.2.4.1.1 steps 3 to 5; TS 24.379 10.1.1.4.1, 6.3.4.
+//!
+//! ```text
+//!  O-PF        controlling function          server of a constituent          members
+//!    |-- 1 INVITE --->| 2 local and remote             |                        |
+//!    |                |-- 3 INVITE, isfocus ---------->|                        |
+//!    |                |<-- 4 403, members ------------ | it shares its members  |
+//!    |                |-- 5 INVITE (`inviting`) ---------------------------- -->|  each once
+//!    |                |                                |                        |
+//!    |                |<-- 183, 200, isfocus ----------| or invites them itself |  one leg for all of them
+//!    |<-- 6 answer (`commencement`)
+//! ```
+//!
+//! A caller that is a member of no constituent of ours may be one of a constituent elsewhere. Its own system is asked
+//! first: the list names the caller, or Warning 147 says that it may begin the call. Nobody else is disturbed before.
+
+use super::commencement::{self, Held};
+use super::session::{Session, media_leg};
+use super::{groups, inviting, leaving, upgrading};
+use crate::documents::{McInfo, SessionDescription};
+use crate::model::*;
+use crate::procedure::*;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A non-controlling function says that the caller may begin the call on the temporary group.
+pub(super) const AUTHORISED: u16 = 147;
+
+/// A non-controlling function has taken a running call of its group along.
+pub(super) const RUNNING: u16 = 123;
+
+/// Step 2: the constituents of a temporary group whose server is elsewhere.
+pub(super) fn remote(view: &View<'_>, group: &GroupDocument) -> Vec<GroupId> {
+    let parts = group.temporary.iter().flat_map(|temporary| &temporary.constituents);
+    parts.filter(|part| view.policy.controlling_of(part) != Place::Here).cloned().collect()
+}
+
+/// The constituents whose server must vouch for a caller who is not known here to be affiliated: those of the caller's own
+/// system, or else all that are elsewhere, unless the caller is in a constituent of ours, where we know better. Empty:
+/// nobody needs to, or nobody can.
+pub(super) fn vouching(
+    view: &View<'_>,
+    group: &GroupDocument,
+    service: Service,
+    caller: &UserId,
+) -> Vec<GroupId> {
+    let all = remote(view, group);
+    let parts = group.temporary.iter().flat_map(|temporary| &temporary.constituents);
+    let ours =
+        parts.filter(|part| !all.contains(part)).any(|part| groups::is_listed(view.model, caller, part));
+    if all.is_empty() || !groups::affiliated_to(view.model, service, caller, &group.id).is_empty() {
+        return Vec::new();
+    }
+    let own: Vec<_> =
+        all.iter().filter(|part| part.domain().eq_ignore_ascii_case(caller.domain())).cloned().collect();
+    match own.is_empty() {
+        true if ours => Vec::new(),
+        true => all,
+        false => own,
+    }
+}
+
+/// How many places to keep for required members that are not among those invited, where a server elsewhere will name
+/// members.
+pub(super) fn reserved(
+    group: &GroupDocument,
+    members: &MemberList,
+    invitees: &[(UserId, BTreeSet<ClientId>)],
+    remote: &[GroupId],
+) -> usize {
+    if remote.is_empty() || group.max_participants.is_none() {
+        return 0;
+    }
+    let invited = |user: &UserId| invitees.iter().any(|(one, _)| one == user);
+    members.iter().filter(|(user, member)| member.required && !invited(user)).count()
+}
+
+/// Whether a server elsewhere named this user as an affiliated member when the call was set up: a member of the call that
+/// no constituent of ours has.
+pub(super) fn named(view: &View<'_>, session: &Session, user: &UserId) -> bool {
+    session.members().contains_key(user)
+        && !vouching(view, &session.call.group, session.call.service, user).is_empty()
+}
+
+/// Step 3. One INVITE for each constituent; the leg stands for the constituent among those who are asked.
+///
+/// # Errors
+/// [`Refusal::NoResources`].
+pub(super) fn ask(
+    view: &mut View<'_>,
+    session: &mut Session,
+    group: &GroupId,
+    out: &mut Outcome<Over>,
+) -> Result<(), Refusal> {
+    let port = view.media.take().ok_or(Refusal::NoResources { what: "media ports" })?;
+    let leg = LegId(view.ids.number());
+    let call = &session.call;
+    let name = UserId::new(group.as_str());
+    let mut media = media_leg(view, &call.group, session.members(), &name, leg, port, false);
+    // TS 24.380 14.2.3: an MCPTT group is invited with a priority.
+    media.priority = Some(call.group.priority.unwrap_or(DEFAULT_PRIORITY));
+    let template = &session.template;
+    let mut info = McInfo {
+        session_type: Some("prearranged".to_owned()),
+        request_uri: Some(group.to_string()),
+        calling_user: Some(call.initiator.to_string()),
+        calling_group: Some(call.group.id.to_string()),
+        broadcast: call.broadcast.then_some(true),
+        organisation: template.info.organisation.clone(),
+        kept: template.info.kept.clone(),
+        ..McInfo::default()
+    };
+    upgrading::indicate(call, &template.info, &mut info);
+    let invitation = Invitation {
+        service: call.service,
+        info,
+        offer: Some(SessionDescription::invite(template.offer.as_ref(), &media)),
+        focus: true,
+        asserted: view.policy.functions.controlling.first().cloned(),
+        service_requested: true,
+        answer_modes: template.answer_modes.clone(),
+        resource_priority: upgrading::resource_priority(view.policy, call),
+        hops: template.hops,
+        session: None,
+    };
+    out.sends.push(Send::Call(CallSend::Invite {
+        leg,
+        owner: LegOwner::Call(call.id),
+        to: Party::NonControlling { group: group.clone() },
+        invitation: Box::new(invitation),
+    }));
+    session.ask(leg, name, port);
+    Ok(())
+}
+
+/// Floor priority of a group that has none (TS 24.380 12.1.2.2: the lowest is the default).
+const DEFAULT_PRIORITY: u8 = 1;
+
+/// A provisional answer: it may vouch for the caller.
+pub(super) fn progress(
+    view: &mut View<'_>,
+    session: &mut Session,
+    progress: &Progress,
+    out: &mut Outcome<Over>,
+) {
+    if says(&progress.warnings, AUTHORISED) {
+        vouched(view, session, out);
+    }
+    commencement::progress(view, session, progress, out);
+}
+
+/// The server of the constituent takes part for its members.
+pub(super) fn accepted(
+    view: &mut View<'_>,
+    session: &mut Session,
+    leg: LegId,
+    acceptance: &Acceptance,
+    out: &mut Outcome<Over>,
+) {
+    let Some(asked) = session.answered(leg) else { return };
+    if session.is_full(session.participants()) {
+        view.media.give_back(asked.port);
+        out.sends.push(Send::Call(CallSend::Release { leg, reason: None }));
+        let limit = session.call.group.max_participants.unwrap_or(u32::MAX);
+        let full = Refusal::TooManyParticipants { limit }.into();
+        return commencement::refused(view, session, &asked.user, full, out);
+    }
+    session.seat(view, leg, asked.user.clone(), None, asked.port, out);
+    // Its own rules say which of its members the call needs.
+    if let Some(document) = view.model.group(Side::Mc, asked.user.as_str())
+        && let Some(commencement) = &mut session.commencement
+    {
+        commencement.missing.retain(|user| !document.members.contains_key(user));
+    }
+    if says(&acceptance.warnings, AUTHORISED) {
+        vouched(view, session, out);
+    }
+    // What the two functions tell each other means nothing to the caller.
+    let between = |warning: &&Warning| !matches!(warning.code, Some(AUTHORISED | RUNNING));
+    let warnings: Vec<Warning> = acceptance.warnings.iter().filter(between).cloned().collect();
+    commencement::accepted(view, session, &asked.user, &warnings, out);
+}
+
+/// The server of the constituent tells its members (step 4), or refuses.
+pub(super) fn refused(
+    view: &mut View<'_>,
+    session: &mut Session,
+    leg: LegId,
+    rejection: Rejection,
+    out: &mut Outcome<Over>,
+) {
+    let Some(asked) = session.answered(leg) else { return };
+    view.media.give_back(asked.port);
+    match rejection.members {
+        Some(members) => invite(view, session, members.users, out),
+        None => commencement::refused(view, session, &asked.user, rejection, out),
+    }
+}
+
+/// Step 5: whom the server of a constituent has named is invited, each once, required members first, as far as the
+/// group has places.
+fn invite(view: &mut View<'_>, session: &mut Session, users: Vec<UserId>, out: &mut Outcome<Over>) {
+    // A running call outlives the list: who was named may come back.
+    if session.call.group.temporary.is_some() {
+        let members = Arc::make_mut(&mut session.call.members);
+        for user in &users {
+            members.entry(user.clone()).or_default();
+        }
+        session.touch();
+    }
+    let caller = users.contains(&session.call.initiator);
+    let users: BTreeSet<UserId> = users.into_iter().collect();
+    let invitees = users.into_iter().map(|user| (user, BTreeSet::new())).collect();
+    let held = session.commencement.as_mut().and_then(|commencement| commencement.vouching.as_mut());
+    match held {
+        Some(held) => {
+            held.members.extend(invitees);
+            if caller {
+                vouched(view, session, out);
+            }
+        }
+        None => invite_all(view, session, invitees, out),
+    }
+    match session.commencement {
+        Some(_) => commencement::look(view, session, out),
+        None => leaving::release_policy(view, session, out),
+    }
+}
+
+fn invite_all(
+    view: &mut View<'_>,
+    session: &mut Session,
+    mut invitees: Vec<(UserId, BTreeSet<ClientId>)>,
+    out: &mut Outcome<Over>,
+) {
+    let required =
+        |session: &Session, user: &UserId| session.members().get(user).is_some_and(|member| member.required);
+    invitees.sort_by_key(|(user, _)| !required(session, user));
+    for (user, clients) in invitees {
+        let calls = session.commencement.is_some() && user == session.call.initiator;
+        if calls || !session.legs_of(&user).is_empty() || session.declined.contains(&user) {
+            continue;
+        }
+        if session.is_full(session.participants() + session.asked.len()) {
+            if let Some(commencement) = &mut session.commencement {
+                commencement.cut = true;
+            }
+            break;
+        }
+        if let Err(refusal) = inviting::invite(view, session, &user, &clients, out) {
+            commencement::refused(view, session, &user, refusal.into(), out);
+        }
+    }
+}
+
+/// The system of the caller knows it as a member that may begin the call: what was held goes on.
+fn vouched(view: &mut View<'_>, session: &mut Session, out: &mut Outcome<Over>) {
+    let held = session.commencement.as_mut().and_then(|commencement| commencement.vouching.take());
+    let Some(held) = held else { return };
+    let Held { members, groups } = *held;
+    for group in groups {
+        if let Err(refusal) = ask(view, session, &group, out) {
+            commencement::refused(view, session, &UserId::new(group.as_str()), refusal.into(), out);
+        }
+    }
+    invite_all(view, session, members, out);
+}
+
+fn says(warnings: &[Warning], code: u16) -> bool {
+    warnings.iter().any(|warning| warning.code == Some(code))
+}
+
+#[cfg(test)]
+mod tests;
