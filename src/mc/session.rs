@@ -137,6 +137,11 @@ impl Session {
         self.seats.len().saturating_sub(usize::from(above))
     }
 
+    /// The group of the call as its participants know it: the temporary group for those of a constituent.
+    pub fn name(&self) -> &GroupId {
+        self.call.superior.as_ref().map_or(&self.call.group.id, |superior| &superior.temporary)
+    }
+
     /// Whether the call is one of this group, by the name that its participants know.
     pub fn is_of(&self, group: &str) -> bool {
         let above = self.call.superior.as_ref().is_some_and(|superior| superior.temporary.as_str() == group);

@@ -142,7 +142,7 @@ pub(super) fn tell_others(view: &View<'_>, session: &mut Session, but: LegId, ou
 /// One re-INVITE at a time on a leg; a change in between is told by the next one.
 fn offer(view: &View<'_>, session: &mut Session, leg: LegId, out: &mut Outcome<Over>) {
     let description = description(view, session, leg);
-    let mut info = McInfo { calling_group: Some(session.call.group.id.to_string()), ..McInfo::default() };
+    let mut info = McInfo { calling_group: Some(session.name().to_string()), ..McInfo::default() };
     if session.call.priority == CallPriority::Normal {
         // The cancellation names both (6.3.3.1.15).
         info.emergency = Some(false);
