@@ -11,6 +11,7 @@
 //! | `without partner two.example` | takes a partner out of it |
 //! | `given alice bob registered`, `given alice affiliated fire-1`, `given alice formed harbour of fire-1,police-1`, `given alice calls fire-1 with bob` | pre-conditions; in the call everyone else is busy |
 //! | `given joint regroups fire-1,fire-2@two` | a pre-condition written into the stores: what the MC service servers know of a temporary group |
+//! | `given joint is gone at one` | the same of its teardown, at one system |
 //! | `wait 32s` | time passes, timers fire |
 //! | `repeat`, `bob repeats` | the last message that went in, or bob's last, comes again |
 //! | `given answers` | everyone answers the MESSAGEs and NOTIFYs that wait |

@@ -337,7 +337,9 @@ fn call_hears(
             LegEvent::Offered { offer, info } => {
                 upgrading::offered(view, session, leg, offer.as_ref(), info.as_deref(), out);
             }
-            LegEvent::OfferAnswered(_) => upgrading::offer_answered(view, session, leg, out),
+            LegEvent::OfferAnswered(result) => {
+                upgrading::offer_answered(view, session, leg, result, out);
+            }
             LegEvent::Progress(_) | LegEvent::Accepted(_) | LegEvent::Confirmed => {}
         }
     } else {

@@ -163,7 +163,7 @@ fn enter(
     session.describe(leg, answer);
     // Step 15 g.
     if raised {
-        upgrading::tell_others(view, session, leg, &mut out);
+        upgrading::tell_others(view, session, &[leg], &mut out);
     }
     commencement::accepted(view, session, &user, &[], &mut out);
     session.settle(view.model, &mut out);

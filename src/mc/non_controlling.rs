@@ -230,7 +230,7 @@ fn merge(view: &mut View<'_>, session: &mut Session, request: Request) -> (CallR
     session.seat(view, leg, name, None, port, &mut out);
     session.describe(leg, answer);
     if upgrading::change(session, &invitation.info) {
-        upgrading::tell_others(view, session, leg, &mut out);
+        upgrading::tell_others(view, session, &[leg], &mut out);
     }
     (id, out)
 }
@@ -244,6 +244,7 @@ fn vouching(authorised: bool) -> Vec<Warning> {
 pub(super) fn released(view: &mut View<'_>, session: &mut Session, out: &mut Outcome<Over>) {
     let Some(superior) = session.call.superior.take() else { return };
     session.touch();
+    upgrading::undecided(session, out);
     if superior.merged {
         note(out, format!("call {} on {} split off again", session.call.id, session.call.group.id));
         leaving::release_policy(view, session, out);

@@ -2,6 +2,7 @@
 //! procedures of this room share it; what of it outlives a restart is in `Fact::Call` and `Fact::Participant`.
 
 use super::commencement::Commencement;
+use super::upgrading::Passed;
 use crate::documents::{McInfo, SessionDescription, sdp::MediaLeg};
 use crate::env::Time;
 use crate::model::*;
@@ -32,6 +33,8 @@ pub(super) struct Session {
     past: BTreeMap<UserId, (LegId, u32)>,
     /// Members who declined: not asked again in this call.
     pub declined: BTreeSet<UserId>,
+    /// What a member asked for and the controlling function above us decides.
+    pub passed: Option<Box<Passed>>,
     /// The call is over; [`super::calls`] forgets it.
     pub over: bool,
 }
@@ -83,6 +86,7 @@ impl Session {
             legs_of: BTreeMap::new(),
             past: BTreeMap::new(),
             declined: BTreeSet::new(),
+            passed: None,
             over: false,
         }
     }

@@ -206,6 +206,18 @@ impl Switchboard {
         self.come_in("cf".to_owned(), Incoming::Terminating, invitation)
     }
 
+    /// The controlling function of a partner's temporary group asks for a constituent of ours.
+    pub fn ask_constituent(&mut self, invitation: Invitation) -> (Phone, Vec<String>) {
+        let from = Caller {
+            psi: Psi::from("sip:cf@two.example"),
+            partner: Some("two.example".to_owned()),
+            participating: false,
+            controlling: true,
+            gms: false,
+        };
+        self.come_in("cf".to_owned(), Incoming::NonControlling { from }, invitation)
+    }
+
     fn come_in(&mut self, name: String, role: Incoming, invitation: Invitation) -> (Phone, Vec<String>) {
         let leg = LegId(self.world.ids.number());
         self.add_end(leg, End::new(name, None));

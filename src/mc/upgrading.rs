@@ -132,8 +132,8 @@ pub(super) fn change(session: &mut Session, info: &McInfo) -> bool {
 }
 
 /// TS 24.379 6.3.3.1.6 and 6.3.3.1.15: every other participant gets a re-INVITE with the indications.
-pub(super) fn tell_others(view: &View<'_>, session: &mut Session, but: LegId, out: &mut Outcome<Over>) {
-    let legs: Vec<LegId> = session.seats.keys().copied().filter(|leg| *leg != but).collect();
+pub(super) fn tell_others(view: &View<'_>, session: &mut Session, but: &[LegId], out: &mut Outcome<Over>) {
+    let legs: Vec<LegId> = session.seats.keys().copied().filter(|leg| !but.contains(leg)).collect();
     for leg in legs {
         offer(view, session, leg, out);
     }
@@ -170,8 +170,20 @@ fn description(view: &View<'_>, session: &Session, leg: LegId) -> Option<Session
     Some(SessionDescription::invite(session.template.offer.as_ref(), &media))
 }
 
-/// The answer to our re-INVITE. A refusal changes nothing: the participant stays as it was.
-pub(super) fn offer_answered(view: &View<'_>, session: &mut Session, leg: LegId, out: &mut Outcome<Over>) {
+/// The answer to our re-INVITE. A refusal changes nothing: the participant stays as it was. That of the controlling
+/// function above us decides what one of our members asked for.
+pub(super) fn offer_answered(
+    view: &View<'_>,
+    session: &mut Session,
+    leg: LegId,
+    result: Result<Box<Acceptance>, Box<Rejection>>,
+    out: &mut Outcome<Over>,
+) {
+    if session.is_superior(leg)
+        && let Some(passed) = session.passed.take()
+    {
+        decided(view, session, *passed, leg, result, out);
+    }
     let Some(seat) = session.seats.get_mut(&leg) else { return };
     seat.offering = false;
     if std::mem::take(&mut seat.offer_again) {
@@ -194,6 +206,13 @@ pub(super) fn offered(
         out.sends.push(Send::Call(CallSend::AnswerOffer { leg, result }));
         return;
     };
+    if let Some(info) = info
+        && let Some(superior) = session.call.superior.as_ref().map(|superior| superior.leg)
+        && superior != leg
+        && wanted(info, session.call.priority) != Wanted::Nothing
+    {
+        return pass_on(view, session, leg, superior, answer, info, out);
+    }
     let changed = info.is_some_and(|info| change(session, info));
     if let (Some(_), Some(answer)) = (offer, &answer) {
         session.describe(leg, answer.clone());
@@ -206,7 +225,78 @@ pub(super) fn offered(
     };
     out.sends.push(Send::Call(CallSend::AnswerOffer { leg, result: Ok(Box::new(acceptance)) }));
     if changed {
-        tell_others(view, session, leg, out);
+        tell_others(view, session, &[leg], out);
+    }
+}
+
+/// What a member of a constituent asked for, while the controlling function decides.
+#[derive(Debug)]
+pub(super) struct Passed {
+    leg: LegId,
+    answer: Option<SessionDescription>,
+    info: McInfo,
+}
+
+/// TS 24.379 10.1.1.5: a member's indications go to the controlling function of the temporary group, in the member's name.
+fn pass_on(
+    view: &View<'_>,
+    session: &mut Session,
+    leg: LegId,
+    superior: LegId,
+    answer: Option<SessionDescription>,
+    info: &McInfo,
+    out: &mut Outcome<Over>,
+) {
+    let free = session.passed.is_none() && session.seats.get(&superior).is_some_and(|seat| !seat.offering);
+    let Some(user) = session.seats.get(&leg).map(|seat| seat.user.to_string()).filter(|_| free) else {
+        // RFC 3261 14.2.
+        let pending = Rejection { status: 491, ..Rejection::default() };
+        out.sends.push(Send::Call(CallSend::AnswerOffer { leg, result: Err(Box::new(pending)) }));
+        return;
+    };
+    let above = McInfo {
+        request_uri: Some(session.call.group.id.to_string()),
+        calling_user: Some(user),
+        calling_group: Some(session.name().to_string()),
+        emergency: info.emergency,
+        alert: info.alert,
+        imminent_peril: info.imminent_peril,
+        ..McInfo::default()
+    };
+    let offer = description(view, session, superior);
+    if let Some(seat) = session.seats.get_mut(&superior) {
+        seat.offering = true;
+    }
+    session.passed = Some(Box::new(Passed { leg, answer, info: info.clone() }));
+    out.sends.push(Send::Call(CallSend::Offer { leg: superior, offer, info: Some(Box::new(above)) }));
+}
+
+/// The controlling function is gone before it decided.
+pub(super) fn undecided(session: &mut Session, out: &mut Outcome<Over>) {
+    if let Some(passed) = session.passed.take() {
+        let gone = Rejection { status: 480, ..Rejection::default() };
+        out.sends.push(Send::Call(CallSend::AnswerOffer { leg: passed.leg, result: Err(Box::new(gone)) }));
+    }
+}
+
+/// The controlling function has decided. Its other legs hear of it from there, our other members from us.
+fn decided(
+    view: &View<'_>,
+    session: &mut Session,
+    passed: Passed,
+    superior: LegId,
+    result: Result<Box<Acceptance>, Box<Rejection>>,
+    out: &mut Outcome<Over>,
+) {
+    let Passed { leg, answer, info } = passed;
+    let changed = result.is_ok() && change(session, &info);
+    let result = result.map(|_| {
+        let info = state(&session.call, &session.template.info);
+        Box::new(Acceptance { answer, info, ..Acceptance::default() })
+    });
+    out.sends.push(Send::Call(CallSend::AnswerOffer { leg, result }));
+    if changed {
+        tell_others(view, session, &[leg, superior], out);
     }
 }
 

@@ -2,7 +2,9 @@
 //! the figure is about.
 
 use super::names::Names;
-use rollcall::model::{Fact, GroupDocument, GroupId, GroupRules, Regrouped, Side, Temporary, UserId, Who};
+use rollcall::model::{
+    Call, Change, Fact, GroupDocument, GroupId, GroupRules, Regrouped, Side, Temporary, UserId, Who,
+};
 use std::time::Duration;
 
 /// A temporary group of these constituents as the MC service server of one system knows it: its document in the system
@@ -36,6 +38,24 @@ pub fn regrouped(
         facts.push(Fact::Regrouped(Side::Mc, constituent.clone(), mark));
     }
     facts
+}
+
+/// What the teardown of a temporary group changes at the MC service server of a system (TS 23.280 10.2.4.3).
+pub fn gone<'a>(temporary: &str, facts: impl Iterator<Item = &'a Fact>) -> Vec<Change> {
+    facts
+        .filter_map(|fact| match fact {
+            Fact::TemporaryGroup(Side::Mc, document) if document.id.as_str() == temporary => {
+                Some(Change::Remove(fact.key()))
+            }
+            Fact::Regrouped(Side::Mc, _, mark) if mark.temporary.as_str() == temporary => {
+                Some(Change::Remove(fact.key()))
+            }
+            Fact::Call(call) if call.group.id.as_str() == temporary => {
+                Some(Change::Put(Fact::Call(Call { orphaned: true, ..call.clone() })))
+            }
+            _ => None,
+        })
+        .collect()
 }
 
 fn document(

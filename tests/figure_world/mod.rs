@@ -304,6 +304,7 @@ impl World {
                     self.write(&system, facts);
                 }
             }
+            [group, "is", "gone", "at", system] => self.remove_group(group, system),
             // Everyone answers what is asked.
             ["answers"] => {}
             [name, "calls", group, "with", members @ ..] => self.given_call(name, group, members),
@@ -317,6 +318,14 @@ impl World {
     /// Names and domains of the systems.
     fn systems(&self) -> Vec<(String, String)> {
         self.given.iter().map(|(name, system)| (name.clone(), system.domain().to_owned())).collect()
+    }
+
+    /// Takes a temporary group out of the store of a system, which starts again without it.
+    fn remove_group(&mut self, group: &str, system: &str) {
+        let (id, server) = (self.names.full(group), self.server(system));
+        let changes = facts::gone(&id, self.servers[server].facts());
+        self.servers[server].keep(&changes);
+        self.restart(server);
     }
 
     /// Writes facts into the store of a system, which starts again with them.

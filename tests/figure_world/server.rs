@@ -123,6 +123,11 @@ impl Server {
         if crash.is_some() { Fed { leaving: Vec::new(), ends: true, ..fed } } else { fed }
     }
 
+    /// What was kept.
+    pub fn facts(&self) -> impl Iterator<Item = &Fact> {
+        self.facts.values()
+    }
+
     pub fn keep(&mut self, changes: &[Change]) {
         for change in changes {
             match change {
