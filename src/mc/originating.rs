@@ -293,6 +293,13 @@ impl AwaitControlling {
         if let (true, Some(client)) = (self.affiliating, &self.client) {
             let (from, to) = (&self.group, &temporary);
             self.affiliating = by_call::follow(view, &self.user, client, from, to, &invitation, &mut outcome);
+        } else {
+            // Whom the constituent knows its temporary group, elsewhere, may not.
+            let (user, client) = (self.user.clone(), self.client.clone());
+            match affiliate(view, &user, client.as_ref(), &invitation, &temporary, &mut outcome) {
+                Ok(added) => self.affiliating = added,
+                Err(refusal) => return self.refuse(view, refusal.into()),
+            }
         }
         self.core_leg = LegId(view.ids.number());
         self.group = temporary.clone();
