@@ -1,5 +1,6 @@
 //! The controlling function of a temporary group asks the servers of the constituents that are elsewhere:
-//! TS 23.379 10.6.2.4.1.1 steps 3 to 5; TS 24.379 10.1.1.4.1, 6.3.4.
+//! TS 23.379 10.6.2.4.1.1 steps 1 to 6; TS 24.379 10.1.1.4.1, 6.3.4. The call stands (TS 23.379 10.6.2.4.1.1 step 8) when the
+//! caller is answered; whoever comes later comes into it.
 //!
 //! ```text
 //!  O-PF        controlling function          server of a constituent          members
