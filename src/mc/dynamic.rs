@@ -17,6 +17,7 @@ use crate::documents::group_dynamic::{GroupDynamicData, GroupState};
 use crate::documents::pidf::{Affiliation, Presence, Tuple};
 use crate::model::*;
 use crate::procedure::{Caller, Place, Refusal, View};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether an identity that is no user and no group of this system is a group of another one: the sender is affiliated to it
 /// or about to be, or its document was given to us.
@@ -85,37 +86,64 @@ pub fn subscribe(
     Ok(Watched::Group { group: group.clone(), service, user, by: None })
 }
 
-/// TS 24.379 9.2.2.3.10: the whole state of a group as a subscriber may see it. A group that is gone has neither members
-/// nor state.
-pub fn document(
+/// Whose affiliations to a group a notification shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Everybody's.
+    All,
+    /// One member's: who is affiliated.
+    One(UserId),
+    /// Nobody's.
+    Nobody,
+}
+
+/// What a subscriber is shown of a group. `user`: the filter. `by`: the user for whom a function asks; without one it
+/// sees all.
+pub fn shown(
     model: &Model,
     subscriber: &Subscriber,
     group: &GroupId,
     service: Service,
     (user, by): (Option<&UserId>, Option<&UserId>),
-) -> GroupDynamicData {
-    let presence = Presence { entity: group.to_string(), ..Presence::default() };
-    let Some(known) = model.group(Side::Mc, group.as_str()) else {
-        return GroupDynamicData { presence, state: None };
-    };
+) -> Shown {
+    let Some(known) = model.group(Side::Mc, group.as_str()) else { return Shown::Nobody };
     let viewer = match subscriber {
         Subscriber::User(id) => Some(id),
         Subscriber::Function(_) => by,
     };
-    let sees_members = viewer
+    let sees_all = viewer
         .is_none_or(|id| known.rules.affiliation_list.includes(id, groups::is_member(model, id, group)));
-    let mut tuples = Vec::new();
-    // Everybody may see himself.
-    if sees_members || viewer.is_some() {
-        for (member, clients) in groups::affiliated_members(model, service, group) {
-            let hidden = !sees_members && viewer != Some(&member);
-            if hidden || user.is_some_and(|user| *user != member) {
-                continue;
-            }
-            let affiliations = clients.iter().map(|client| Affiliation::with_client(client.as_str(), None));
-            tuples.push(Tuple { id: member.to_string(), affiliations: affiliations.collect() });
-        }
+    let one = match (sees_all, viewer, user) {
+        (true, _, None) => return Shown::All,
+        (true, _, Some(user)) => user,
+        // Everybody may see himself.
+        (false, Some(viewer), user) if user.is_none_or(|user| user == viewer) => viewer,
+        (false, ..) => return Shown::Nobody,
+    };
+    let affiliated =
+        groups::is_member(model, one, group) && !groups::affiliated_to(model, service, one, group).is_empty();
+    if affiliated { Shown::One(one.clone()) } else { Shown::Nobody }
+}
+
+/// TS 24.379 9.2.2.3.10: the whole state of a group, with the affiliations that are [`shown`]. A group that is gone has
+/// neither members nor state.
+pub fn document(model: &Model, group: &GroupId, service: Service, shown: &Shown) -> GroupDynamicData {
+    let presence = Presence { entity: group.to_string(), ..Presence::default() };
+    if model.group(Side::Mc, group.as_str()).is_none() {
+        return GroupDynamicData { presence, state: None };
     }
+    let members = match shown {
+        Shown::All => groups::affiliated_members(model, service, group),
+        Shown::One(user) => {
+            BTreeMap::from([(user.clone(), groups::affiliated_to(model, service, user, group))])
+        }
+        Shown::Nobody => BTreeMap::new(),
+    };
+    let tuple = |(member, clients): (UserId, BTreeSet<ClientId>)| {
+        let affiliations = clients.iter().map(|client| Affiliation::with_client(client.as_str(), None));
+        Tuple { id: member.to_string(), affiliations: affiliations.collect() }
+    };
+    let tuples = members.into_iter().map(tuple).collect();
     GroupDynamicData { presence: Presence { tuples, ..presence }, state: Some(state(model, service, group)) }
 }
 

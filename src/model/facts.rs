@@ -58,6 +58,9 @@ pub enum Fact {
     Exchange(Exchange),
     /// The affiliation of a user who is served elsewhere to a group that is owned here.
     OwnedAffiliation(OwnedAffiliation),
+    /// The subscriber has not taken the state as it is now: a notification with the full state is owed, also after a
+    /// restart. A record of its own, because it comes and goes with every notification and the subscription stays.
+    Untold(SubscriptionRef),
 }
 
 /// Names a record.
@@ -103,6 +106,8 @@ pub enum FactKey {
     Exchange(Psi, String),
     /// Of [`Fact::OwnedAffiliation`].
     OwnedAffiliation(GroupId, UserId, Service),
+    /// Of [`Fact::Untold`].
+    Untold(SubscriptionRef),
 }
 
 impl Fact {
@@ -137,6 +142,7 @@ impl Fact {
             Self::OwnedAffiliation(owned) => {
                 FactKey::OwnedAffiliation(owned.group.clone(), owned.user.clone(), owned.service)
             }
+            Self::Untold(subscription) => FactKey::Untold(*subscription),
         }
     }
 }
@@ -523,8 +529,6 @@ pub struct Subscription {
     pub event_id: Option<String>,
     /// When it ends.
     pub expires: Time,
-    /// A notification with the full state is owed: sent again after a restart.
-    pub owed: bool,
 }
 
 /// Who subscribed here.

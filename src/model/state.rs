@@ -29,6 +29,7 @@ pub struct Model {
     subscriptions: BTreeMap<SubscriptionRef, Subscription>,
     watchers: BTreeMap<WatchKey, BTreeSet<SubscriptionRef>>,
     subscriptions_by: HashMap<Subscriber, BTreeSet<SubscriptionRef>>,
+    untold: BTreeSet<SubscriptionRef>,
     owed: BTreeMap<OwedRef, Owed>,
     owed_to: HashMap<UserId, BTreeSet<OwedRef>>,
     operations: HashMap<(UserId, String), Operation>,
@@ -151,6 +152,15 @@ impl Model {
     }
 
     fn put(&mut self, fact: Fact) {
+        if let Fact::Subscription(new) = &fact
+            && let Some(known) = self.subscriptions.get_mut(&new.id)
+            && known.watched == new.watched
+            && known.subscriber == new.subscriber
+        {
+            // The indexes stay as they are: a group may have many thousand watchers.
+            known.clone_from(new);
+            return;
+        }
         self.remove_indexes(&fact.key());
         match fact {
             Fact::TemporaryGroup(side, document) => {
@@ -289,6 +299,9 @@ impl Model {
                 let of_group = self.owned.entry(owned.group.clone()).or_default();
                 of_group.insert((owned.user.clone(), owned.service), owned);
             }
+            Fact::Untold(subscription) => {
+                self.untold.insert(subscription);
+            }
         }
     }
 
@@ -382,6 +395,9 @@ impl Model {
                         self.owned.remove(group);
                     }
                 }
+            }
+            FactKey::Untold(subscription) => {
+                self.untold.remove(subscription);
             }
         }
     }
@@ -696,6 +712,16 @@ impl Model {
     /// All legs, in order of their identity.
     pub fn legs(&self) -> impl Iterator<Item = &Leg> {
         self.legs.values()
+    }
+
+    /// Whether a subscriber has yet to take the state as it is now.
+    pub fn is_untold(&self, id: SubscriptionRef) -> bool {
+        self.untold.contains(&id)
+    }
+
+    /// Subscriptions whose subscribers have yet to take the state as it is now.
+    pub fn untold(&self) -> impl Iterator<Item = SubscriptionRef> {
+        self.untold.iter().copied()
     }
 
     /// A subscription.

@@ -39,6 +39,8 @@ impl Service {
             }
         }
         let subscriptions: Vec<_> = self.model.subscriptions().cloned().collect();
+        // As it was before the crash: what follows tells its watchers by itself.
+        let untold: Vec<_> = self.model.untold().collect();
         for subscription in &subscriptions {
             let package = subscription.watched.package();
             let event_id = subscription.event_id.as_deref();
@@ -55,9 +57,7 @@ impl Service {
         // Whom a group does not let in any more leaves its call too.
         let outcome = affiliation::recheck(&mut view!(self, now));
         self.carry_out(now, outcome);
-        for subscription in subscriptions.iter().filter(|subscription| subscription.owed) {
-            self.notify(now, subscription.id, None, None);
-        }
+        self.notify_each(now, untold, None, None);
         // What has run out meanwhile is given up by its alarm.
         let owed: Vec<_> =
             self.model.all_owed().filter(|owed| owed.until > now).map(|owed| owed.id).collect();

@@ -7,6 +7,7 @@ use super::trust::{Unknown, malformed};
 use crate::documents::{Body, McInfo, multipart, names, pidf};
 use crate::env::Time;
 use crate::mc::affiliation::owning;
+use crate::mc::dynamic::Shown;
 use crate::mc::remote_change::Originator;
 use crate::mc::{conference, dynamic, status};
 use crate::model::{
@@ -14,11 +15,35 @@ use crate::model::{
     Subscription, SubscriptionRef, UserId, Watched,
 };
 use crate::procedure::{Place, Refusal};
+use crate::sip::dialog::UNTOLD_CSEQ;
 use crate::sip::message::{OutBody, Request};
 use crate::sip::subscription::NotifierEvent;
 use crate::sip::transaction::{Flow, ServerId};
 use crate::sip::wire::Name;
+use bytes::Bytes;
 use std::time::Duration;
+
+/// Documents of one round of notifications that are kept for the next watcher: nearly all watch the same.
+const SHARED: usize = 8;
+
+/// Documents that were made for one watcher and say the same to others.
+#[derive(Debug, Default)]
+struct Shared(Vec<(Watched, bool, Option<Bytes>)>);
+
+impl Shared {
+    /// The document about what is watched, as seen by those who may see all of it or not; made once.
+    fn once(&mut self, watched: &Watched, all: bool, make: impl FnOnce() -> Option<Bytes>) -> Option<Bytes> {
+        let made = self.0.iter().find(|(of, seen, _)| *seen == all && of == watched);
+        if let Some((.., content)) = made {
+            return content.clone();
+        }
+        let content = make();
+        if self.0.len() < SHARED {
+            self.0.push((watched.clone(), all, content.clone()));
+        }
+        content
+    }
+}
 
 impl Service {
     /// SUBSCRIBE: affiliation status (TS 24.379 9.2.2.2.4), the roster of a call (10.1.3), group documents (TS 24.481
@@ -177,7 +202,6 @@ impl Service {
             dialog,
             event_id,
             expires: now.plus(Duration::from_secs(u64::from(expires))),
-            owed: true,
         };
         let ended = (expires == 0).then_some("timeout");
         let elsewhere = self.user_elsewhere(&fact);
@@ -218,9 +242,7 @@ impl Service {
             .filter(|watcher| concerned(&watcher.watched))
             .map(|watcher| watcher.id)
             .collect();
-        for id in watching {
-            self.notify(now, id, p_id, None);
-        }
+        self.notify_each(now, watching, p_id, None);
     }
 
     /// Who is affiliated to a group changed for a service, or what goes on in it.
@@ -231,9 +253,7 @@ impl Service {
             .filter(|watcher| watcher.watched.service() == of)
             .map(|watcher| watcher.id)
             .collect();
-        for id in watching {
-            self.notify(now, id, None, None);
-        }
+        self.notify_each(now, watching, None, None);
     }
 
     /// The affiliation of a user who is served elsewhere to a group that is owned here changed for a service.
@@ -250,85 +270,128 @@ impl Service {
             .filter(|watcher| watcher.watched.service() == of)
             .map(|watcher| watcher.id)
             .collect();
-        for id in watching {
-            self.notify(now, id, p_id, None);
-        }
+        self.notify_each(now, watching, p_id, None);
     }
 
     /// The roster of a call changed, or the call is over (`ended`).
     pub(super) fn notify_roster(&mut self, now: Time, call: CallRef, ended: Option<&str>) {
         let watching: Vec<SubscriptionRef> =
             self.model.watchers_of_call(call).map(|watcher| watcher.id).collect();
-        for id in watching {
-            self.notify(now, id, None, ended);
-        }
+        self.notify_each(now, watching, None, ended);
     }
 
     /// Sends a NOTIFY with the full state; `ended` ends the subscription.
     pub(super) fn notify(&mut self, now: Time, id: SubscriptionRef, p_id: Option<&str>, ended: Option<&str>) {
-        let Some(subscription) = self.model.subscription(id).cloned() else { return };
-        let (headers, body) = self.state_of(now, &subscription, p_id);
-        let (agent, ids, out) = (&mut self.agent, &mut self.ids, &mut self.out);
-        self.notifier.notify(now, ids, agent, id, headers, body, ended, out);
-        if ended.is_some() {
-            self.change(Change::Remove(FactKey::Subscription(id)));
-        } else if let Some(dialog) = self.notifier.stored(id) {
-            let fact = Subscription { dialog, owed: true, ..subscription };
-            if self.model.subscription(id) != Some(&fact) {
-                self.put(Fact::Subscription(fact));
+        self.notify_each(now, vec![id], p_id, ended);
+    }
+
+    /// Sends a NOTIFY with the full state to each; `ended` ends the subscriptions.
+    pub(super) fn notify_each(
+        &mut self,
+        now: Time,
+        subscriptions: Vec<SubscriptionRef>,
+        p_id: Option<&str>,
+        ended: Option<&str>,
+    ) {
+        let mut shared = Shared::default();
+        for id in subscriptions {
+            let Some(subscription) = self.model.subscription(id) else { continue };
+            let (headers, body) = self.state_of(now, subscription, p_id, &mut shared);
+            let (agent, ids, out) = (&mut self.agent, &mut self.ids, &mut self.out);
+            self.notifier.notify(now, ids, agent, id, headers, body, ended, out);
+            if ended.is_some() {
+                self.forget_subscription(id);
+            } else if let (Some(dialog), Some(known)) =
+                (self.notifier.stored(id), self.model.subscription(id))
+            {
+                // A restart moves CSeq on further than this.
+                let moved = dialog.local_cseq.abs_diff(known.dialog.local_cseq) >= UNTOLD_CSEQ;
+                if moved || dialog.remote_cseq != known.dialog.remote_cseq {
+                    let fact = Subscription { dialog: dialog.clone(), ..known.clone() };
+                    self.put(Fact::Subscription(fact));
+                }
+                if !self.model.is_untold(id) {
+                    self.put(Fact::Untold(id));
+                }
             }
         }
     }
 
+    fn forget_subscription(&mut self, id: SubscriptionRef) {
+        self.told(id);
+        self.change(Change::Remove(FactKey::Subscription(id)));
+    }
+
+    /// Nothing is owed to a subscriber any more.
+    fn told(&mut self, id: SubscriptionRef) {
+        if self.model.is_untold(id) {
+            self.change(Change::Remove(FactKey::Untold(id)));
+        }
+    }
+
     fn state_of(
-        &mut self,
+        &self,
         now: Time,
         subscription: &Subscription,
         p_id: Option<&str>,
+        shared: &mut Shared,
     ) -> (Vec<(Name, String)>, Option<OutBody>) {
-        match &subscription.watched {
+        let watched = &subscription.watched;
+        let pidf = |content: Bytes| Some(OutBody { content_type: names::PIDF.to_owned(), content });
+        match watched {
             Watched::GroupAffiliation { service, .. } => {
-                let Some(document) = owning::document(&self.model, &subscription.watched, p_id, now) else {
+                let Some(document) = owning::document(&self.model, watched, p_id, now) else {
                     return (Vec::new(), None);
                 };
-                let (content_type, content) = (names::PIDF.to_owned(), document.encode(*service).into());
-                (Vec::new(), Some(OutBody { content_type, content }))
+                (Vec::new(), pidf(document.encode(*service).into()))
             }
             Watched::Affiliations { service, client, .. } => {
-                let document = match self.user_elsewhere(subscription) {
+                let content = match self.user_elsewhere(subscription) {
                     Some(watching) => {
                         let only = client.as_ref().map(ClientId::as_str);
-                        self.heard_elsewhere(&watching, only, p_id).map(|data| data.encode(*service))
+                        self.heard_elsewhere(&watching, only, p_id).map(|data| data.encode(*service).into())
                     }
-                    None => status::document(&self.model, &subscription.watched, p_id, now)
-                        .map(|document| document.encode(*service)),
+                    None => shared.once(watched, true, || {
+                        let document = status::document(&self.model, watched, p_id, now)?;
+                        Some(document.encode(*service).into())
+                    }),
                 };
-                (Vec::new(), document.map(pidf_body))
+                (Vec::new(), content.and_then(pidf))
             }
             Watched::Group { group, service, user, by } => {
-                let document = match self.user_elsewhere(subscription) {
-                    Some(watching) => {
-                        self.heard_elsewhere(&watching, user.as_ref().map(UserId::as_str), p_id)
-                    }
-                    None => {
-                        let (subscriber, filter) = (&subscription.subscriber, (user.as_ref(), by.as_ref()));
-                        Some(dynamic::document(&self.model, subscriber, group, *service, filter))
+                if let Some(watching) = self.user_elsewhere(subscription) {
+                    let heard = self.heard_elsewhere(&watching, user.as_ref().map(UserId::as_str), p_id);
+                    return (Vec::new(), heard.and_then(|data| pidf(data.encode(*service).into())));
+                }
+                let (group, service, filter) = (group.clone(), *service, (user.as_ref(), by.as_ref()));
+                let shown = dynamic::shown(&self.model, &subscription.subscriber, &group, service, filter);
+                let make =
+                    || Some(dynamic::document(&self.model, &group, service, &shown).encode(service).into());
+                let content = match shown {
+                    Shown::One(_) => make(),
+                    Shown::All | Shown::Nobody => {
+                        let same = Watched::Group { group: group.clone(), service, user: None, by: None };
+                        shared.once(&same, shown == Shown::All, make)
                     }
                 };
-                (Vec::new(), document.map(|document| pidf_body(document.encode(*service))))
+                (Vec::new(), content.and_then(pidf))
             }
             Watched::GroupDocuments { .. } => (Vec::new(), self.documents_body(subscription)),
             Watched::Conference { call, service } => {
                 let service = *service;
-                let psi = self.psi_of(LegOwner::Call(*call)).clone();
+                let psi = self.psi_of(LegOwner::Call(*call));
                 let headers = vec![
                     (Name::PAssertedIdentity, format!("<{psi}>")),
                     (Name::PPreferredService, names::of(service).icsi.to_owned()),
                 ];
-                let Some(document) = conference::document(&self.model, *call) else { return (headers, None) };
+                let Some(group) = self.model.call(*call).map(|call| call.group.id.to_string()) else {
+                    return (headers, None);
+                };
+                let roster = shared
+                    .once(watched, true, || Some(conference::document(&self.model, *call)?.encode().into()));
                 let info = McInfo {
                     request_uri: Some(subscription.subscriber.to_string()),
-                    calling_group: Some(document.entity.clone()),
+                    calling_group: Some(group),
                     ..McInfo::default()
                 };
                 let body = multipart::join(vec![
@@ -338,7 +401,7 @@ impl Service {
                     },
                     Body {
                         content_type: names::CONFERENCE_INFO.to_owned(),
-                        content: document.encode().into(),
+                        content: roster.unwrap_or_default(),
                     },
                 ]);
                 (headers, Some(OutBody { content_type: body.content_type, content: body.content }))
@@ -351,27 +414,19 @@ impl Service {
         match event {
             NotifierEvent::Refreshed { id, expires } => {
                 let Some(subscription) = self.model.subscription(id).cloned() else { return };
-                let dialog = self.notifier.stored(id).unwrap_or_else(|| subscription.dialog.clone());
+                let dialog = self.notifier.stored(id).unwrap_or(&subscription.dialog).clone();
                 let until = now.plus(Duration::from_secs(u64::from(expires)));
                 self.put(Fact::Subscription(Subscription { dialog, expires: until, ..subscription }));
                 self.notify(now, id, None, (expires == 0).then_some("timeout"));
             }
             NotifierEvent::Expired { id } => self.notify(now, id, None, Some("timeout")),
-            NotifierEvent::Delivered { id } => {
-                let Some(subscription) = self.model.subscription(id).cloned() else { return };
-                let dialog = self.notifier.stored(id).unwrap_or_else(|| subscription.dialog.clone());
-                self.put(Fact::Subscription(Subscription { dialog, owed: false, ..subscription }));
-            }
+            NotifierEvent::Delivered { id } => self.told(id),
             NotifierEvent::Gone { id } => {
                 if let Some(subscription) = self.model.subscription(id) {
                     tracing::info!(subscriber = %subscription.subscriber, "subscription gone");
-                    self.change(Change::Remove(FactKey::Subscription(id)));
+                    self.forget_subscription(id);
                 }
             }
         }
     }
-}
-
-fn pidf_body(document: String) -> OutBody {
-    OutBody { content_type: names::PIDF.to_owned(), content: document.into() }
 }

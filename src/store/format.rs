@@ -198,9 +198,9 @@ fn samples() -> Vec<Fact> {
             dialog: dialog(),
             event_id: (number == 0).then(|| "e".to_owned()),
             expires: Time::from_millis(5),
-            owed: number == 0,
         }));
     }
+    facts.push(Fact::Untold(SubscriptionRef(30)));
     let (group, user) = (GroupId::from("sip:t@one.example"), UserId::from("sip:alice@one.example"));
     let notices = [
         Notice::Regrouped {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::documents::group_dynamic::{GroupDynamicData, GroupState};
 use crate::model::{Service as McService, Who};
+use crate::sip::dialog::UNTOLD_CSEQ;
 
 /// The brigade, with a chief who is no member of any group but may see who is affiliated to `fire`.
 fn world() -> World {
@@ -289,4 +290,63 @@ fn a_group_of_a_partner_is_watched_there_and_its_news_are_passed_on() {
     world.receive(flow(30), &text);
     let (names, state, _) = world.told(5).unwrap();
     assert_eq!((names, state), (vec!["rail".to_owned()], GroupState { call: true, ..QUIET }));
+}
+
+#[test]
+fn who_sees_more_or_less_of_a_group_gets_an_own_document() {
+    let mut world = world();
+    for (who, filter) in [(("alice", 5), None), (("bob", 6), None), (("chief", 8), Some("bob"))] {
+        world.watch_group(who, "fire", filter, 600);
+        world.told(who.1);
+    }
+    world.affiliated("carol", &["fire"]);
+    let sent = std::mem::take(&mut world.sent);
+    let names: Vec<_> = [5, 6, 8]
+        .into_iter()
+        .map(|host| {
+            world.sent.clone_from(&sent);
+            world.told(host).unwrap().0
+        })
+        .collect();
+    assert_eq!(names, [vec!["carol".to_owned()], vec![], vec![]]);
+}
+
+#[test]
+fn what_a_watcher_was_not_told_is_told_after_a_restart_and_no_more_than_that() {
+    let mut world = world();
+    world.watch_group(("alice", 5), "fire", None, 600);
+    world.told(5);
+    world.watch_group(("chief", 8), "fire", None, 600);
+    world.told(8);
+    world.affiliated("bob", &["fire"]);
+    world.told(5);
+    world.restart();
+    assert_eq!(world.sent.len(), 1, "alice has answered");
+    assert_eq!(world.told(8).unwrap().0, ["bob"]);
+    world.restart();
+    assert!(world.told(8).is_none());
+}
+
+#[test]
+fn a_subscription_is_written_again_only_when_its_cseq_has_moved_far() {
+    let mut world = world();
+    world.watch_group(("chief", 8), "fire", None, 600);
+    world.told(8);
+    let stored = |world: &World| {
+        let subscription = world.facts.values().find_map(|fact| match fact {
+            Fact::Subscription(subscription) => Some(subscription.dialog.local_cseq),
+            _ => None,
+        });
+        let untold = world.facts.keys().any(|key| matches!(key, FactKey::Untold(_)));
+        (subscription.unwrap(), untold)
+    };
+    assert_eq!(stored(&world), (0, false));
+    for round in 1..UNTOLD_CSEQ - 1 {
+        world.affiliated("bob", if round % 2 == 0 { &[] } else { &["fire"] });
+        assert_eq!(stored(&world), (0, true));
+        world.told(8).unwrap();
+        assert_eq!(stored(&world), (0, false));
+    }
+    world.affiliated("bob", &["fire"]);
+    assert_eq!(stored(&world), (UNTOLD_CSEQ, true));
 }

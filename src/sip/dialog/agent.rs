@@ -21,8 +21,8 @@ use std::time::Duration;
 /// How far CSeq of a restored dialog is moved on.
 pub const RESTART_CSEQ_GAP: u32 = 100;
 
-/// How many requests of ours a session may send before the user is asked to store its CSeq again.
-pub(super) const UNTOLD_CSEQ: u32 = RESTART_CSEQ_GAP / 2;
+/// How many requests of ours a dialog may send before its CSeq is to be stored again.
+pub const UNTOLD_CSEQ: u32 = RESTART_CSEQ_GAP / 2;
 
 /// How long an INVITE of ours may stay without a word after a provisional response: then it is cancelled, and counts as
 /// timed out. Longer than the three minutes after which proxies do so (RFC 3261 16.6 step 11); a callee that needs

@@ -13,7 +13,7 @@ mod sessions;
 mod timer;
 mod within;
 
-pub use agent::{Agent, AgentSettings, PATIENCE, RESTART_CSEQ_GAP};
+pub use agent::{Agent, AgentSettings, PATIENCE, RESTART_CSEQ_GAP, UNTOLD_CSEQ};
 pub(crate) use called::bad_request;
 pub use dialog::Dialog;
 pub(crate) use dialog::without_params;

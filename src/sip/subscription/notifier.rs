@@ -62,7 +62,7 @@ pub enum NotifierEvent {
         /// The subscription.
         id: SubscriptionRef,
     },
-    /// The last queued NOTIFY was answered: nothing is owed any more. [`Notifier::stored`] is what to store.
+    /// The last queued NOTIFY was answered: nothing is owed any more.
     Delivered {
         /// The subscription.
         id: SubscriptionRef,
@@ -274,9 +274,10 @@ impl Notifier {
         true
     }
 
-    /// What to store about a subscription's dialog.
-    pub fn stored(&self, id: SubscriptionRef) -> Option<DialogFact> {
-        self.subscriptions.get(&id).map(|subscription| subscription.dialog.fact.clone())
+    /// What to store about a subscription's dialog. It is stored when the subscription is accepted and refreshed, and
+    /// when CSeq has moved by [`crate::sip::dialog::UNTOLD_CSEQ`] since.
+    pub fn stored(&self, id: SubscriptionRef) -> Option<&DialogFact> {
+        self.subscriptions.get(&id).map(|subscription| &subscription.dialog.fact)
     }
 
     /// When a subscription ends; `None` if there is none.

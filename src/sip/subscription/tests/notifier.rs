@@ -98,7 +98,7 @@ fn a_subscription_is_answered_and_then_notified() {
         (ok.line(), ok.get(Name::Expires), ok.get(Name::Contact)),
         ("200 SUBSCRIBE".into(), "600".into(), CONTACT.into())
     );
-    assert_eq!((ok.tag(Name::To), node.notifier.stored(ID)), (fact.local_tag.clone(), Some(fact)));
+    assert_eq!((ok.tag(Name::To), node.notifier.stored(ID)), (fact.local_tag.clone(), Some(&fact)));
     node.stand.pass(1500);
     node.notify("one", None);
     let notify = node.stand.only();
@@ -409,7 +409,7 @@ fn a_peer_on_a_stream_is_notified_over_it() {
 #[test]
 fn after_a_restart_the_subscription_goes_on() {
     let (mut node, mut peer) = subscribed(600);
-    let fact = node.notifier.stored(ID).expect("it is stored");
+    let fact = node.notifier.stored(ID).cloned().expect("it is stored");
     let expires = node.notifier.expires(ID).expect("it is stored");
     node.stand.restart();
     node.notifier = Notifier::default();
