@@ -185,10 +185,14 @@ fn begin(
     };
     upgrading::claim(view.policy, invitation.resource_priority.as_deref(), priority)?;
     // Step 14 a.
-    let standing = match constituents::vouching(view, document, invitation.service, &user).is_empty() {
-        true => affiliated(view, &user, client.as_ref(), group, &invitation)?,
-        // The server of one of its groups knows.
-        false => Standing::Affiliated,
+    let known = groups::is_member(view.model, &user, group);
+    let (standing, vouching) = match affiliated(view, &user, client.as_ref(), group, &invitation) {
+        Ok(standing) if known => (standing, Vec::new()),
+        result => {
+            // The server of one of its groups knows.
+            let vouching = constituents::vouching(view, document, invitation.service, &user);
+            (if vouching.is_empty() { result? } else { Standing::Affiliated }, vouching)
+        }
     };
     // Step 14 g i.
     let members = groups::members_of(view.model, group);
@@ -241,7 +245,7 @@ fn begin(
     let caller = Caller { leg, client, port, answer, standing };
     let mut out = Outcome::default();
     let mut session = if document.prearranged {
-        invite_members(view, call, template, caller, &members, asked, &mut out)
+        invite_members(view, call, template, caller, &members, (asked, vouching), &mut out)
     } else {
         chat(view, call, template, caller, &mut out)
     };
@@ -270,7 +274,7 @@ fn invite_members(
     template: Template,
     caller: Caller,
     members: &MemberList,
-    mut affiliated: BTreeMap<UserId, BTreeSet<ClientId>>,
+    (mut affiliated, vouching): (BTreeMap<UserId, BTreeSet<ClientId>>, Vec<GroupId>),
     out: &mut Outcome<Over>,
 ) -> Session {
     affiliated.remove(&call.initiator);
@@ -290,7 +294,6 @@ fn invite_members(
     let room = room.saturating_sub(constituents::reserved(&call.group, members, &invitees, &remote));
     commencement.cut = invitees.len() > room;
     invitees.truncate(room);
-    let vouching = constituents::vouching(view, &call.group, call.service, &call.initiator);
     let mut ask = remote;
     if !vouching.is_empty() {
         let groups = ask.into_iter().filter(|group| !vouching.contains(group)).collect();
