@@ -176,7 +176,7 @@ impl Policy {
             .boolean()
             .or(false);
         let check_proposals = policy
-            .key("check_proposals", "Check membership and N2 before a proposal to change affiliations is passed on (TS 23.280 10.8.5.1.2 step 2): 403 with Warning 116 or 102. The owner of a group checks its members in any case, when the target affiliates.")
+            .key("check_proposals", "Check membership and N2 (403 with Warning 116 or 102) before a proposal to change affiliations is passed on, TS 23.280 10.8.5.1.2 step 2. The owner of a group checks its members in any case, when the target affiliates.")
             .boolean()
             .or(false);
         let proposal_outcome = policy
@@ -184,7 +184,7 @@ impl Policy {
             .boolean()
             .or(false);
         let proposal_timeout = policy
-            .key("proposal_timeout", "With `proposal_outcome`: how long the target of a proposal may take to decide, then how long the owners of the groups may.")
+            .key("proposal_timeout", "With `proposal_outcome`: how long the target of a proposal may take to decide, then how long the owners of the groups may. Longer than clients may take to answer a MESSAGE, 40 times T1.")
             .duration(SECOND..=HOUR)
             .or(60 * SECOND);
         let resource_priority = ResourcePriority::walk(&policy);

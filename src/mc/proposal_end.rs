@@ -375,3 +375,6 @@ fn end(
         Place::Nowhere => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

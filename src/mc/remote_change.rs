@@ -11,6 +11,8 @@
 //!    |<-- 8 NOTIFY with the p-id ----|                                    |
 //! ```
 //!
+//! TS 23.280 10.8.5.1.1 steps 3a and 3b need no message here: `groups` holds a copy of the group policy.
+//!
 //! One PUBLISH concerns one target; several targets take several of them. Steps 7a and 8 are notifications on the
 //! subscriptions of both, so a target that is not there hears of it when it subscribes. In figure 10.8.5.2.1-1 the steps
 //! are 1, 2, 3 to 8 towards the partner, 9 store, 10a, 10b, 11: nothing of it is different here, `affiliation` publishes
@@ -149,5 +151,46 @@ pub fn answer(to: &PassTo, end: PassedAnswer) -> Answer {
         // RFC 3261 16.7 step 6: it is not us who are overloaded.
         (Some(503), _) => as_is(500),
         (Some(status), _) => Answer { min_expires, ..as_is(status) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(status: Option<u16>) -> PassedAnswer {
+        PassedAnswer { status, retry_after: Some(7), min_expires: Some(9), ..PassedAnswer::default() }
+    }
+
+    // TS 24.379 9.2.2.2.9; RFC 4320 4.2: no 408 leaves for these requests.
+    #[test]
+    fn what_was_answered_elsewhere_is_answered_here_unless_it_means_something_else_here() {
+        let clients = PassTo::Clients("sip:bob@one.example".into());
+        let function = PassTo::Function("sip:mcptt@two.example".into());
+        for (status, by_clients, by_function) in [
+            (None, 480, 504),
+            (Some(408), 480, 504),
+            (Some(200), 200, 200),
+            (Some(202), 202, 202),
+            (Some(302), 480, 480),
+            (Some(401), 403, 403),
+            (Some(407), 403, 403),
+            (Some(423), 423, 423),
+            (Some(486), 486, 486),
+            (Some(503), 500, 500),
+            (Some(606), 606, 606),
+        ] {
+            assert_eq!(answer(&clients, heard(status)).status, by_clients, "{status:?}");
+            assert_eq!(answer(&function, heard(status)).status, by_function, "{status:?}");
+        }
+        let brief = answer(&function, heard(Some(423)));
+        assert_eq!((brief.min_expires, brief.retry_after), (Some(9), Some(7)));
+    }
+
+    #[test]
+    fn a_body_cannot_say_who_asks() {
+        let info = between_servers(&"sip:alice@one.example".into(), &"sip:zoe@two.example".into(), None);
+        assert_eq!(info.calling_user.as_deref(), Some("sip:alice@one.example"));
+        assert_eq!(info.request_uri.as_deref(), Some("sip:zoe@two.example"));
     }
 }
