@@ -100,7 +100,7 @@ fn load(server: &Server, open: u64, lasts: Duration) {
     let mut sent = 0;
     let mut times = vec![Instant::now()];
     let mut send = |times: &mut Vec<Instant>| {
-        let group = if (sent / USERS) % 2 == 0 { "fire" } else { "sea" };
+        let group = if (sent / USERS).is_multiple_of(2) { "fire" } else { "sea" };
         socket.send(&publish(sent % USERS, sent, &[group])).expect("sent");
         sent += 1;
         times.push(Instant::now());

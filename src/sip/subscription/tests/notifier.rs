@@ -437,7 +437,7 @@ fn a_subscription_that_ran_out_while_we_were_away_expires_at_once() {
     let (node, _) = subscribed(600);
     let fact = node.notifier.stored(ID).expect("it is stored");
     let mut notifier = Notifier::default();
-    notifier.restore(ID, "presence", None, &fact, Time::from_millis(5));
+    notifier.restore(ID, "presence", None, fact, Time::from_millis(5));
     assert_eq!(notifier.due(), Some(Time::from_millis(5)));
     let mut told = Vec::new();
     notifier.fire(node.stand.now, &mut told);
