@@ -1,5 +1,5 @@
 //! Temporary group teardown involving multiple group host servers: TS 23.280 10.2.4.3, figure 10.2.4.3-1. This half: what
-//! GMS 1 does beyond a teardown within its own system ([`super::teardown`]); the other is [`super::teardown_partner`].
+//! GMS 1 does beyond a teardown within its own system ([`super::teardown`]); the other is in `teardown_partner`.
 //!
 //! ```text
 //!  group management client     GMS 1      MC service server 1   members 1      GMS 2
