@@ -147,17 +147,16 @@ fn reread(file: &Path, running: &Config, current: &Mutex<Config>, server: &Handl
         ("[limits]", read.limits == running.limits),
         ("[[route]]", read.routes == running.routes),
         ("[[user]] and [[users]]", read.users == running.users),
-        ("[[group]]", read.groups == running.groups),
     ] {
         if !same {
             tracing::warn!("{what} changed: takes effect at the next start");
         }
     }
-    let Config { functions, policy, peers, partners, .. } = read;
-    let reloaded = Config { functions, policy, peers, partners, ..running.clone() };
+    let Config { functions, policy, peers, partners, groups, .. } = read;
+    let reloaded = Config { functions, policy, peers, partners, groups, ..running.clone() };
     *current.lock().unwrap_or_else(PoisonError::into_inner) = reloaded.clone();
     server.order(Control::Apply(Box::new(move |node| node.reload(&reloaded))));
-    tracing::info!("configuration reloaded: [functions], [policy], [[peer]], [[partner]]");
+    tracing::info!("configuration reloaded: [functions], [policy], [[peer]], [[partner]], [[group]]");
 }
 
 fn cores() -> usize {

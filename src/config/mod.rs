@@ -1,6 +1,7 @@
 //! The TOML configuration, checked: a mistake is named with file, line, key and what was expected, and all mistakes
 //! of a file are named at once. `docs/configuration.md` is the reference; it is made of the calls that read the keys.
 
+mod group_policy;
 mod groups;
 mod identity;
 mod limits;

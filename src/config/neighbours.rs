@@ -1,11 +1,12 @@
 //! The sections about who talks to this server: its own functions by name, peers, partners, and where hosts are.
 
+use super::group_policy::group_policy;
 use super::identity::{host, identity};
 use super::names::Names;
 use super::network::{Addresses, endpoint};
 use super::policy::{REGROUPED_CALL, RegroupedCall};
 use super::reader::{Found, Key, Section, short, without_lines};
-use crate::model::{Psi, Transport};
+use crate::model::{GroupPolicy, Psi, Transport};
 use std::cell::Cell;
 use std::net::SocketAddr;
 
@@ -154,6 +155,10 @@ pub struct Partner {
     pub regrouped_call: Option<RegroupedCall>,
     /// A teardown is confirmed by the 200 to its notification.
     pub compact_7b: bool,
+    /// It gets the configuration of groups with members of its own before it asks.
+    pub provide_groups: bool,
+    /// What becomes of the configuration of its groups here.
+    pub group_policy: GroupPolicy,
     /// Requests to its functions go through this proxy.
     pub proxy: Option<String>,
 }
@@ -214,6 +219,11 @@ impl Partner {
                 .key("proxy", "Next hop of requests to its functions, such as its gateway server or a proxy between the two systems (TS 23.280 10.2.7.2 NOTE 1); its host may need a `[[route]]`.")
                 .text("SIP URI", |text| super::server::core(text).map(|core| core.uri))
                 .optional("none: the host of the PSI");
+            let provide_groups = partner
+                .key("provide_groups", "With `group-configuration`: groups with members of its own are provided to it at the start, and when they change (TS 23.280 10.2.7.2); otherwise it gets what it asks for, and its changes (10.2.7.3).")
+                .boolean()
+                .or(true);
+            let group_policy = group_policy(&partner);
             let Some(domain) = domain else { continue };
             if own == Some(domain.as_str()) {
                 partner.mistake(
@@ -238,6 +248,8 @@ impl Partner {
                 shares_members,
                 regrouped_call,
                 compact_7b,
+                provide_groups,
+                group_policy,
                 proxy,
             });
         }

@@ -12,7 +12,10 @@
 //! A request is a fact ([`Asked::Group`]) until it is answered, and so is a result ([`Asked::GroupResult`]); both may come
 //! twice. A request that came before gets the result it got then ([`Exchange`]).
 
-use super::{formation_across, formation_partner, read_group, teardown_across, teardown_partner};
+use super::{
+    configuration_provision, configuration_request, formation_across, formation_partner, read_group,
+    teardown_across, teardown_partner,
+};
 use crate::documents::gmop::{self, OperationKind, ReasonCode};
 use crate::model::*;
 use crate::procedure::{
@@ -84,6 +87,7 @@ impl Request {
             in_reply_to: self.call_id.clone(),
             service: self.service,
             result,
+            document: None,
         };
         respond(view, &self.caller.psi, response, outcome);
     }
@@ -138,6 +142,10 @@ pub fn request(view: &mut View<'_>, ask: PartnerAsk) -> Result<Outcome<Over>, Re
         OperationKind::GroupRegroupTeardownNotification => {
             teardown_partner::told(view, request, GroupOperation::TeardownNotification)
         }
+        OperationKind::GroupInformationProvision => {
+            configuration_provision::provided(view, request, operation.document)
+        }
+        OperationKind::GroupInformationRequest => configuration_request::asked(view, request),
         _ => Err(Refusal::UnknownOperation),
     }
 }
@@ -172,7 +180,8 @@ pub fn response(
             .map(|(group, code)| (group, code.text().to_owned()))
             .collect(),
     });
-    let mut outcome = ended(view, &caller.psi, &group, &response.transaction_id, result);
+    let answer = GroupAnswer { result, document: response.document };
+    let mut outcome = ended(view, &caller.psi, &group, &response.transaction_id, answer);
     outcome.sends.insert(0, Send::Answer { to: reply, answer: Answer::plain(200) });
     Ok(outcome)
 }
@@ -188,7 +197,14 @@ pub fn request_ended(view: &mut View<'_>, request: &FunctionRequest, end: Reques
             Err(Failure { code, rejected: Vec::new() })
         }
     };
-    ended(view, &request.to, &asked.group, &asked.transaction_id, result)
+    let answer = GroupAnswer { result, document: None };
+    ended(view, &request.to, &asked.group, &asked.transaction_id, answer)
+}
+
+/// The result of a request of ours.
+pub(super) struct GroupAnswer {
+    pub result: Result<(), Failure>,
+    pub document: Option<GroupDocument>,
 }
 
 /// Whether the 200 to a request is its result already (`compact_7b`).
@@ -203,8 +219,23 @@ fn ended(
     by: &Psi,
     group: &GroupId,
     transaction_id: &str,
-    result: Result<(), Failure>,
+    answer: GroupAnswer,
 ) -> Outcome<Over> {
+    let result = answer.result;
+    if let Some(wanted) = view.model.wanted(group.as_str())
+        && wanted.transaction_id == transaction_id
+    {
+        let answer = GroupAnswer { result, ..answer };
+        return configuration_request::answered(view, by, wanted.clone(), answer);
+    }
+    let sharing = view
+        .model
+        .sharings_of(group)
+        .find(|sharing| sharing.transaction_id == transaction_id && is_same(view.policy, &sharing.with, by));
+    if let Some(sharing) = sharing {
+        let sharing = sharing.clone();
+        return configuration_provision::answered(sharing, result);
+    }
     let is_it = |part: &Part| part.transaction_id == transaction_id && is_same(view.policy, &part.gms, by);
     if let Some(formation) = view.model.formation(group.as_str())
         && let Some(place) = formation.parts.iter().position(is_it)
@@ -266,7 +297,7 @@ pub(super) fn respond(view: &mut View<'_>, to: &Psi, response: GroupResponse, ou
     })));
 }
 
-fn send_response(
+pub(super) fn send_response(
     view: &mut View<'_>,
     to: &Psi,
     response: GroupResponse,
@@ -296,8 +327,12 @@ pub(super) fn requestor_for(policy: &Policy, gms: &Psi, user: &UserId) -> UserId
     if policy.partner_of_function(gms).is_none_or(|partner| partner.shares_members) {
         return user.clone();
     }
-    let own = policy.functions.gms.first().map_or(policy.domain.as_str(), Psi::as_str);
-    UserId::new(own)
+    own_identity(policy)
+}
+
+/// In whose name the GMS asks for itself.
+pub(super) fn own_identity(policy: &Policy) -> UserId {
+    UserId::new(policy.functions.gms.first().map_or(policy.domain.as_str(), Psi::as_str))
 }
 
 /// The failure with this code, of these constituents.
@@ -314,6 +349,8 @@ pub fn kind_of(operation: GroupOperation) -> OperationKind {
         GroupOperation::RegroupNotification => OperationKind::GroupRegroupNotification,
         GroupOperation::RegroupCancel => OperationKind::GroupRegroupCancel,
         GroupOperation::TeardownNotification => OperationKind::GroupRegroupTeardownNotification,
+        GroupOperation::InformationProvision => OperationKind::GroupInformationProvision,
+        GroupOperation::InformationRequest => OperationKind::GroupInformationRequest,
     }
 }
 

@@ -207,6 +207,7 @@ fn decide(
         in_reply_to: waiting.call_id.clone(),
         service: waiting.service,
         result,
+        document: None,
     };
     between::respond(view, &waiting.by, response, outcome);
 }

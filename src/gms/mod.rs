@@ -1,6 +1,9 @@
 //! The group management server: one file per procedure (TS 23.280 clause 10.2, TS 24.481).
 
 pub mod between;
+mod configuration_policy;
+pub mod configuration_provision;
+pub mod configuration_request;
 pub mod documents;
 pub mod formation;
 pub mod formation_across;

@@ -20,8 +20,23 @@ use std::sync::Arc;
 pub fn changed(view: &View<'_>, change: GroupChange) -> Outcome<Over> {
     match change {
         GroupChange::Formed { document, marks } => formed(view.model, document, marks),
+        GroupChange::Configured { document } => configured(view.model, document),
         GroupChange::TornDown { temporary, constituents } => torn_down(view.model, &temporary, &constituents),
     }
+}
+
+/// TS 23.280 10.2.7.2 step 4 and 10.2.7.3 step 6: a group of another system, as our GMS lets it count here.
+fn configured(model: &Model, document: GroupDocument) -> Outcome<Over> {
+    let same = model.group(Side::Mc, document.id.as_str()).map(Arc::as_ref) == Some(&document);
+    let change = (!same).then_some(Change::Put(Fact::Configuration(Side::Mc, document)));
+    Outcome::end(change.into_iter().collect(), Vec::new())
+}
+
+/// What to say when a group of another system is needed here: its configuration is asked for if it is not known
+/// (TS 23.280 10.2.7.3 step 1).
+pub fn wanted(view: &View<'_>, group: &GroupId) -> Option<Send> {
+    let unknown = !view.policy.is_own(group) && view.model.group(Side::Mc, group.as_str()).is_none();
+    unknown.then(|| Send::GroupWanted(group.clone()))
 }
 
 /// TS 23.280 10.2.4.1: the group and its constituents are known from now on. Nobody is moved out of a running call.

@@ -16,6 +16,7 @@ use super::affiliation::by_call;
 use super::calls::Open;
 use super::controlling::acceptable;
 use super::elsewhere::LeftElsewhere;
+use super::groups;
 use super::regrouped::{Redirected, redirected};
 use super::session::session_identity;
 use crate::documents::McInfo;
@@ -99,6 +100,7 @@ pub(super) fn incoming(
     }
     // TS 24.379 9.2.2.2.12, of a client that is not affiliated.
     let mut outcome = Outcome::default();
+    outcome.sends.extend(groups::wanted(view, &group));
     let affiliating = affiliate(view, &user, client.as_ref(), &invitation, &group, &mut outcome)?;
     // Step 8.
     let id = ParticipationRef(view.ids.number());

@@ -131,6 +131,58 @@ pub struct Exchange {
     pub forget: Time,
 }
 
+/// The configuration of a group of another system, as its primary system sent it (TS 23.280 10.2.7). What everybody here
+/// goes by is what our policy made of it: [`Fact::Configuration`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    /// As sent.
+    pub document: GroupDocument,
+    /// The GMS that sent it.
+    pub from: Psi,
+}
+
+/// The configuration of a group of ours at a partner system (TS 23.280 10.2.7.2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sharing {
+    /// The partner's GMS.
+    pub with: Psi,
+    /// What was sent last.
+    pub document: GroupDocument,
+    /// transaction-id of the request that carried it.
+    pub transaction_id: String,
+    /// What came of it.
+    pub state: SharingState,
+}
+
+/// What a partner made of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SharingState {
+    /// No answer yet.
+    Asked {
+        /// The request, while it is not over.
+        request: RequestRef,
+        /// When it is asked again if no answer came.
+        until: Time,
+    },
+    /// The partner has it.
+    Stored,
+    /// It refused. The next version of the document is offered again.
+    Refused(Failure),
+}
+
+/// A group of another system whose configuration our MC service server wants (TS 23.280 10.2.7.3).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// The group.
+    pub group: GroupId,
+    /// transaction-id of the request.
+    pub transaction_id: String,
+    /// The request, while no answer came.
+    pub request: Option<RequestRef>,
+    /// When to stop waiting for the answer; after a failure, when the primary system may be asked again.
+    pub until: Time,
+}
+
 /// A request of one GMS to another (MESSAGE with GMOP).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupRequest {
@@ -167,6 +219,13 @@ pub enum GroupAsked {
         /// Those the receiver owns.
         constituents: Vec<GroupId>,
     },
+    /// The configuration of a group of the sender (TS 23.280 10.2.7.2 step 1).
+    InformationProvision {
+        /// The document, with the members that the receiver may know.
+        document: GroupDocument,
+    },
+    /// Asks for the configuration of a group of the receiver (TS 23.280 10.2.7.3 step 2).
+    InformationRequest,
 }
 
 impl GroupAsked {
@@ -177,6 +236,8 @@ impl GroupAsked {
             Self::RegroupNotification { .. } => GroupOperation::RegroupNotification,
             Self::RegroupCancel => GroupOperation::RegroupCancel,
             Self::TeardownNotification { .. } => GroupOperation::TeardownNotification,
+            Self::InformationProvision { .. } => GroupOperation::InformationProvision,
+            Self::InformationRequest => GroupOperation::InformationRequest,
         }
     }
 }
@@ -192,6 +253,10 @@ pub enum GroupOperation {
     RegroupCancel,
     /// `group-regroup-teardown-notification`.
     TeardownNotification,
+    /// `group-information-provision`.
+    InformationProvision,
+    /// `group-information-request`.
+    InformationRequest,
 }
 
 /// The result of an operation between GMSs, as it is told (MESSAGE with GMOP).
@@ -209,6 +274,8 @@ pub struct GroupResponse {
     pub service: Service,
     /// Success, or why not.
     pub result: Result<(), Failure>,
+    /// The document that was asked for: present if and only if the request is fulfilled (TS 23.280 10.2.2).
+    pub document: Option<GroupDocument>,
 }
 
 /// Why a group management operation failed, in the codes of `gx:reason`.

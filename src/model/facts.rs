@@ -56,6 +56,14 @@ pub enum Fact {
     Withdrawal(Withdrawal),
     /// A finished operation of a GMS elsewhere.
     Exchange(Exchange),
+    /// The document of a group of another system as a side goes by it.
+    Configuration(Side, GroupDocument),
+    /// What such a document was when it came.
+    Received(Received),
+    /// The configuration of a group of ours at a partner system.
+    Sharing(Sharing),
+    /// A group of another system whose configuration is wanted.
+    Wanted(Wanted),
     /// The affiliation of a user who is served elsewhere to a group that is owned here.
     OwnedAffiliation(OwnedAffiliation),
     /// The subscriber has not taken the state as it is now: a notification with the full state is owed, also after a
@@ -104,6 +112,14 @@ pub enum FactKey {
     Withdrawal(GroupId),
     /// Of [`Fact::Exchange`]: who asked, and the transaction-id of the request.
     Exchange(Psi, String),
+    /// Of [`Fact::Configuration`].
+    Configuration(Side, GroupId),
+    /// Of [`Fact::Received`].
+    Received(GroupId),
+    /// Of [`Fact::Sharing`]: the group and the partner's GMS.
+    Sharing(GroupId, Psi),
+    /// Of [`Fact::Wanted`].
+    Wanted(GroupId),
     /// Of [`Fact::OwnedAffiliation`].
     OwnedAffiliation(GroupId, UserId, Service),
     /// Of [`Fact::Untold`].
@@ -136,6 +152,10 @@ impl Fact {
             Self::Formation(formation) => FactKey::Formation(formation.document.id.clone()),
             Self::Reservation(reservation) => FactKey::Reservation(reservation.temporary.clone()),
             Self::Withdrawal(withdrawal) => FactKey::Withdrawal(withdrawal.temporary.clone()),
+            Self::Configuration(side, document) => FactKey::Configuration(*side, document.id.clone()),
+            Self::Received(received) => FactKey::Received(received.document.id.clone()),
+            Self::Sharing(sharing) => FactKey::Sharing(sharing.document.id.clone(), sharing.with.clone()),
+            Self::Wanted(wanted) => FactKey::Wanted(wanted.group.clone()),
             Self::Exchange(exchange) => {
                 FactKey::Exchange(exchange.with.clone(), exchange.transaction_id.clone())
             }
@@ -805,6 +825,8 @@ impl Asked {
                 GroupAsked::RegroupNotification { .. } => "notification of a temporary group",
                 GroupAsked::RegroupCancel => "cancellation of a temporary group",
                 GroupAsked::TeardownNotification { .. } => "notification of a teardown",
+                GroupAsked::InformationProvision { .. } => "provision of a group configuration",
+                GroupAsked::InformationRequest => "request for a group configuration",
             },
             Self::GroupResult(_) => "result of a group operation",
         }

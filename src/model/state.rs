@@ -50,6 +50,9 @@ pub struct Model {
     /// Operations whose result is awaited: requestor and transaction-id, with the fingerprint of the request.
     unfinished: HashMap<(UserId, String), u64>,
     exchanges: HashMap<(Psi, String), Exchange>,
+    received: BTreeMap<GroupId, Received>,
+    sharings: BTreeMap<(GroupId, Psi), Sharing>,
+    wanted: HashMap<GroupId, Wanted>,
     watches_of_documents: usize,
     owned: HashMap<GroupId, BTreeMap<(UserId, Service), OwnedAffiliation>>,
 }
@@ -289,6 +292,18 @@ impl Model {
                 }
                 self.withdrawals.insert(withdrawal.temporary.clone(), withdrawal);
             }
+            Fact::Configuration(side, document) => {
+                self.side_mut(side).documents.insert(document.id.clone(), Arc::new(document));
+            }
+            Fact::Received(received) => {
+                self.received.insert(received.document.id.clone(), received);
+            }
+            Fact::Sharing(sharing) => {
+                self.sharings.insert((sharing.document.id.clone(), sharing.with.clone()), sharing);
+            }
+            Fact::Wanted(wanted) => {
+                self.wanted.insert(wanted.group.clone(), wanted);
+            }
             Fact::Exchange(exchange) => {
                 let key = (exchange.with.clone(), exchange.transaction_id.clone());
                 self.exchanges.insert(key, exchange);
@@ -384,6 +399,18 @@ impl Model {
             }
             FactKey::Withdrawal(id) => {
                 self.withdrawals.remove(id);
+            }
+            FactKey::Configuration(side, group) => {
+                self.side_mut(*side).documents.remove(group);
+            }
+            FactKey::Received(group) => {
+                self.received.remove(group);
+            }
+            FactKey::Sharing(group, with) => {
+                self.sharings.remove(&(group.clone(), with.clone()));
+            }
+            FactKey::Wanted(group) => {
+                self.wanted.remove(group);
             }
             FactKey::Exchange(with, transaction) => {
                 self.exchanges.remove(&(with.clone(), transaction.clone()));
@@ -980,6 +1007,71 @@ impl Model {
     /// All of them, in order.
     pub fn withdrawals(&self) -> impl Iterator<Item = &Withdrawal> {
         self.withdrawals.values()
+    }
+
+    /// What the primary system of a group sent.
+    pub fn received(&self, group: &str) -> Option<&Received> {
+        self.received.get(group)
+    }
+
+    /// All of them, in order of the group.
+    pub fn all_received(&self) -> impl Iterator<Item = &Received> {
+        self.received.values()
+    }
+
+    /// The configuration of a group of ours at a partner.
+    pub fn sharing(&self, group: &GroupId, with: &Psi) -> Option<&Sharing> {
+        self.sharings.get(&(group.clone(), with.clone()))
+    }
+
+    /// Configurations of a group of ours at partners.
+    pub fn sharings_of(&self, group: &GroupId) -> impl Iterator<Item = &Sharing> {
+        let from = (group.clone(), Psi::new(""));
+        let group = group.clone();
+        self.sharings.range(from..).map(|(_, sharing)| sharing).take_while(move |it| it.document.id == group)
+    }
+
+    /// All of them.
+    pub fn sharings(&self) -> impl Iterator<Item = &Sharing> {
+        self.sharings.values()
+    }
+
+    /// A group of another system whose configuration is wanted, or was refused lately.
+    pub fn wanted(&self, group: &str) -> Option<&Wanted> {
+        self.wanted.get(group)
+    }
+
+    /// How many of them there are.
+    pub fn wanted_count(&self) -> usize {
+        self.wanted.len()
+    }
+
+    /// Takes the provisioned groups of this system anew. A temporary group stays, and so does a group that is part of one:
+    /// it cannot go while it is. Returns those that would have gone.
+    pub fn provision_groups(
+        &mut self,
+        groups: impl IntoIterator<Item = GroupDocument>,
+        domain: &str,
+    ) -> Vec<GroupId> {
+        let groups: BTreeMap<GroupId, Arc<GroupDocument>> =
+            groups.into_iter().map(|group| (group.id.clone(), Arc::new(group))).collect();
+        let mut kept = Vec::new();
+        for side in [&mut self.gms, &mut self.mc] {
+            let Groups { documents, regrouped, .. } = side;
+            documents.retain(|id, document| {
+                let provisioned = document.temporary.is_none() && id.domain().eq_ignore_ascii_case(domain);
+                if !provisioned || groups.contains_key(id) {
+                    return true;
+                }
+                let stays = regrouped.contains_key(id);
+                if stays && !kept.contains(id) {
+                    kept.push(id.clone());
+                }
+                stays
+            });
+            documents.extend(groups.iter().map(|(id, document)| (id.clone(), document.clone())));
+        }
+        kept
     }
 
     /// A finished operation of a GMS elsewhere.

@@ -34,9 +34,10 @@ impl Node {
         &self.service
     }
 
-    /// Takes what can change without a restart from a configuration: functions, policy, peers.
+    /// Takes what can change without a restart from a configuration: functions, policy, peers, groups.
     pub fn reload(&mut self, config: &Config) {
-        self.service.reload(super::setup::policy(config), super::setup::peers(config));
+        let groups = config.groups.iter().map(|group| group.document.clone());
+        self.service.reload(super::setup::policy(config), super::setup::peers(config), groups);
     }
 
     /// Messages that wait for the disk.

@@ -170,6 +170,8 @@ fn partner(entry: &config::Partner) -> Partner {
         shares_members: entry.shares_members,
         regrouped_call: entry.regrouped_call.map(regrouped_call),
         compact_7b: entry.compact_7b,
+        provide_groups: entry.provide_groups,
+        group_policy: entry.group_policy.clone(),
         proxy: entry.proxy.as_ref().map(|uri| format!("<{uri}>")),
     }
 }

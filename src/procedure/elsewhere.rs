@@ -43,6 +43,10 @@ pub struct Partner {
     pub regrouped_call: Option<RegroupedCall>,
     /// A teardown is confirmed by the 200 to its notification, in both directions, and not by a MESSAGE of its own.
     pub compact_7b: bool,
+    /// Groups with members of its own are provided to it before it asks.
+    pub provide_groups: bool,
+    /// What becomes of the configuration of its groups here.
+    pub group_policy: GroupPolicy,
     /// Requests to its functions go through this URI: its gateway server, or a proxy between the systems.
     pub proxy: Option<String>,
 }

@@ -189,6 +189,9 @@ pub enum Send {
     /// GMS to MC service server, in memory when both are here: the document changed or appeared
     /// (TS 23.280 10.2.4.1; TS 23.280 10.2.4.2a step 4).
     GroupChanged(GroupChange),
+    /// MC service server to GMS, in memory when both are here: the configuration of a group of another system is wanted
+    /// (TS 23.280 10.2.7.3 step 1). The answer is a [`GroupChange::Configured`], or nothing.
+    GroupWanted(GroupId),
     /// A MESSAGE to a user. The fact [`Fact::Owed`] stands in the changes of the same outcome; the service sends it, and
     /// again after a restart, and removes it when it is answered or given up.
     Owed(OwedRef),
@@ -299,6 +302,11 @@ pub enum GroupChange {
         document: GroupDocument,
         /// The marks of its constituents in this system.
         marks: Vec<(GroupId, Regrouped)>,
+    },
+    /// The configuration of a group of another system came, or changed (TS 23.280 10.2.7.2 step 4, 10.2.7.3 step 6).
+    Configured {
+        /// What our policy made of it.
+        document: GroupDocument,
     },
     /// A temporary group was torn down (TS 23.280 10.2.4.2a step 4).
     TornDown {

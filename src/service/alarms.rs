@@ -7,7 +7,7 @@ use crate::env::wheel::{TimerId, Wheel};
 use crate::mc::affiliation::owning;
 use crate::model::{
     Change, ClientId, Fact, FactKey, GroupAffiliation, GroupId, OwedRef, ProposalRef, Psi, PublicId,
-    RequestRef, Service as McService, SubscriptionRef, UserId, WatchRef,
+    RequestRef, Service as McService, SharingState, SubscriptionRef, UserId, WatchRef,
 };
 use crate::procedure::Wake;
 use crate::{gms, mc};
@@ -52,6 +52,14 @@ pub(super) enum Alarm {
     Reservation(GroupId),
     /// A teardown that partner systems have not confirmed goes on without them.
     Withdrawal(GroupId),
+    /// A request for the configuration of a group of another system is given up, or may be made again.
+    Wanted(GroupId),
+    /// A partner has not answered a configuration.
+    Sharing(GroupId, Psi),
+    /// The groups of the configuration may be others than before.
+    Reloaded,
+    /// The configurations of groups are compared with what partners have.
+    Share,
     /// A finished operation of another GMS need not be remembered any more.
     Exchange(Psi, String),
 }
@@ -153,6 +161,14 @@ impl Service {
             Fact::Withdrawal(withdrawal) => {
                 (Some(withdrawal.wake), Alarm::Withdrawal(withdrawal.temporary.clone()))
             }
+            Fact::Wanted(wanted) => (Some(wanted.until), Alarm::Wanted(wanted.group.clone())),
+            Fact::Sharing(sharing) => (
+                match sharing.state {
+                    SharingState::Asked { until, .. } => Some(until),
+                    _ => None,
+                },
+                Alarm::Sharing(sharing.document.id.clone(), sharing.with.clone()),
+            ),
             Fact::Exchange(exchange) => (
                 Some(exchange.forget),
                 Alarm::Exchange(exchange.with.clone(), exchange.transaction_id.clone()),
@@ -194,6 +210,10 @@ impl Service {
             }
             FactKey::Formation(id) => self.alarms.cancel(&Alarm::Formation(id.clone())),
             FactKey::Reservation(id) => self.alarms.cancel(&Alarm::Reservation(id.clone())),
+            FactKey::Wanted(group) => self.alarms.cancel(&Alarm::Wanted(group.clone())),
+            FactKey::Sharing(group, with) => {
+                self.alarms.cancel(&Alarm::Sharing(group.clone(), with.clone()));
+            }
             FactKey::Withdrawal(id) => self.alarms.cancel(&Alarm::Withdrawal(id.clone())),
             FactKey::Exchange(with, transaction) => {
                 self.alarms.cancel(&Alarm::Exchange(with.clone(), transaction.clone()));
@@ -256,6 +276,25 @@ impl Service {
                 }
                 Alarm::Withdrawal(id) => {
                     let outcome = gms::teardown_across::wake(&mut view!(self, now), &id);
+                    self.carry_out(now, outcome);
+                }
+                Alarm::Wanted(group) => {
+                    let outcome = gms::configuration_request::expire(&view!(self, now), &group);
+                    self.carry_out(now, outcome);
+                }
+                Alarm::Sharing(group, with) => {
+                    let outcome = gms::configuration_provision::again(&mut view!(self, now), &group, &with);
+                    self.carry_out(now, outcome);
+                }
+                Alarm::Reloaded => {
+                    let outcome = mc::affiliation::recheck(&mut view!(self, now));
+                    self.carry_out(now, outcome);
+                    self.set_alarm(now, Alarm::Share);
+                }
+                Alarm::Share => {
+                    let outcome = gms::configuration_provision::share(&mut view!(self, now));
+                    self.carry_out(now, outcome);
+                    let outcome = gms::configuration_provision::reapply(&view!(self, now));
                     self.carry_out(now, outcome);
                 }
                 Alarm::Exchange(with, transaction) => {

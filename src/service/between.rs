@@ -82,7 +82,16 @@ impl Service {
             GroupAsked::RegroupNotification { document } => {
                 gmop::notification(kind, document, transaction_id, requestor.as_str())
             }
-            GroupAsked::RegroupCancel => Gmop::Request(gmop::Operation {
+            GroupAsked::InformationProvision { document } => Gmop::Request(gmop::Operation {
+                kind,
+                group_id: Some(group.to_string()),
+                transaction_id: Some(transaction_id.clone()),
+                requestor: Some(requestor.to_string()),
+                group: None,
+                document: Some(Box::new(document.clone())),
+            })
+            .encode(),
+            GroupAsked::RegroupCancel | GroupAsked::InformationRequest => Gmop::Request(gmop::Operation {
                 kind,
                 group_id: Some(group.to_string()),
                 transaction_id: Some(transaction_id.clone()),
@@ -114,7 +123,7 @@ impl Service {
             transaction_id: response.transaction_id.clone(),
             result: outcome_of(failure),
             rejected: rejected_in(failure),
-            document: None,
+            document: response.document.clone(),
         }));
         let in_reply_to = Some(response.in_reply_to.as_str());
         self.between_gms(request, response.service, in_reply_to, &info, document.encode())

@@ -73,7 +73,7 @@ use crate::config::Limits;
 use crate::env::{Ids, Time};
 use crate::mc::calls::Open;
 use crate::model::{
-    Change, Fact, GroupId, LegId, Model, OwedRef, Psi, PublicId, Service as McService, UserId,
+    Change, Fact, GroupDocument, GroupId, LegId, Model, OwedRef, Psi, PublicId, Service as McService, UserId,
 };
 use crate::procedure::{Answer, MediaPorts, Outcome, Over, Policy, ReplyTo, Send};
 use crate::sip::dialog::{Agent, AgentEvent, AgentSettings, SessionId};
@@ -289,16 +289,20 @@ impl Service {
         self.stopping = true;
     }
 
-    /// Another policy and other peers, from the next request on. What comes from the sections of the server, its media
-    /// function and its groups stays as it was at the start.
-    pub fn reload(&mut self, policy: Policy, peers: Peers) {
+    /// Another policy, other peers and other groups, from the next request on. What comes from the sections of the server
+    /// and its media function stays as it was at the start. What partners have of the groups is compared with them at the
+    /// next tick (TS 23.280 10.2.7.2 step 1).
+    pub fn reload(&mut self, policy: Policy, peers: Peers, groups: impl IntoIterator<Item = GroupDocument>) {
+        for group in self.model.provision_groups(groups, &self.setup.policy.domain) {
+            tracing::warn!(group = %group, "the group is part of a temporary group: it goes at the next reload after that");
+        }
+        self.set_alarm(Time::from_millis(0), Alarm::Reloaded);
         let old = &mut self.setup.policy;
         self.setup.policy = Policy {
             warning_agent: std::mem::take(&mut old.warning_agent),
             domain: std::mem::take(&mut old.domain),
             media_address: old.media_address,
             default_encodings: std::mem::take(&mut old.default_encodings),
-            regrouped_calls: std::mem::take(&mut old.regrouped_calls),
             ..policy
         };
         self.setup.peers = peers;
@@ -413,6 +417,10 @@ impl Service {
             Send::Answer { to, answer } => self.answer(now, to, answer),
             Send::GroupChanged(change) => {
                 let outcome = crate::mc::groups::changed(&view!(self, now), change);
+                self.carry_out(now, outcome);
+            }
+            Send::GroupWanted(group) => {
+                let outcome = crate::gms::configuration_request::wanted(&mut view!(self, now), &group);
                 self.carry_out(now, outcome);
             }
             Send::Owed(owed) => self.deliver_owed(now, owed),

@@ -2,6 +2,7 @@
 //! is sent; what was half set up is released.
 
 use super::Service;
+use super::alarms::Alarm;
 use crate::env::Time;
 use crate::mc::{affiliation, calls};
 use crate::model::{Change, Fact, Leg, LegLink, LegOwner};
@@ -66,6 +67,7 @@ impl Service {
         }
         self.resume_watches(now);
         self.resume_requests(now);
+        self.set_alarm(now, Alarm::Share);
         self.run(now);
     }
 }

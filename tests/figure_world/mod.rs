@@ -19,7 +19,7 @@ use bytes::Bytes;
 use names::Names;
 use party::Party;
 use rollcall::env::Time;
-use rollcall::model::{Change, Fact, FactKey, Service, Transport};
+use rollcall::model::{Change, Fact, FactKey, Service, SharingState, Transport};
 use rollcall::node::Input;
 use rollcall::sip::transaction::{Flow, Transmit};
 use server::{Crash, Server};
@@ -587,6 +587,31 @@ impl World {
             Change::Remove(FactKey::Affiliation(_, client)) => {
                 format!("forgets {} affiliations", client.as_str().trim_start_matches("urn:uuid:"))
             }
+            Change::Put(Fact::Configuration(side, document)) => {
+                let priority =
+                    document.priority.map(|value| format!(" priority={value}")).unwrap_or_default();
+                let members = document.members.keys().map(|user| short(user.as_str())).collect::<Vec<_>>();
+                let disabled = if document.disabled { " disabled" } else { "" };
+                let group = short(document.id.as_str());
+                format!("keeps {side:?} {group}{priority}{disabled} of {}", members.join(","))
+            }
+            Change::Put(Fact::Received(received)) => {
+                format!("keeps received {}", short(received.document.id.as_str()))
+            }
+            Change::Put(Fact::Sharing(sharing)) => {
+                let state = match &sharing.state {
+                    SharingState::Asked { .. } => "asked".to_owned(),
+                    SharingState::Stored => "stored".to_owned(),
+                    SharingState::Refused(failure) => format!("refused:{}", failure.code),
+                };
+                let group = short(sharing.document.id.as_str());
+                format!("keeps {group} at {} {state}", short(sharing.with.as_str()))
+            }
+            Change::Put(Fact::Wanted(wanted)) => {
+                let what = if wanted.request.is_some() { "wanted" } else { "not to be had" };
+                format!("keeps {} {what}", short(wanted.group.as_str()))
+            }
+            Change::Remove(FactKey::Wanted(group)) => format!("forgets {} wanted", short(group.as_str())),
             Change::Put(Fact::Reservation(reservation)) => {
                 let groups: Vec<String> =
                     reservation.constituents.iter().map(|group| short(group.as_str())).collect();

@@ -1,5 +1,6 @@
 //! What the tests of both procedures share: a system with four groups, and requests.
 
+mod across;
 mod formation;
 mod teardown;
 

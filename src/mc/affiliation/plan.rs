@@ -5,6 +5,7 @@ use super::figure::{On, Stepped, TIMER_F, Terms, step, timed};
 use super::{PERSISTENCE, counts, p_id_of};
 use crate::env::Time;
 use crate::mc::group_policy;
+use crate::mc::groups;
 use crate::model::*;
 use crate::procedure::{Outcome, Place, Send, View};
 use std::collections::{BTreeMap, BTreeSet};
@@ -399,6 +400,9 @@ impl<'a> Plan<'a> {
             if counts {
                 clients.push(client);
             }
+        }
+        if asking {
+            outcome.sends.extend(groups::wanted(view, &group));
         }
         let what = Asked::Affiliation {
             group,

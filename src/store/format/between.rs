@@ -62,6 +62,8 @@ pub(super) fn samples() -> Vec<Fact> {
         GroupAsked::RegroupNotification { document: document() },
         GroupAsked::RegroupCancel,
         GroupAsked::TeardownNotification { constituents: vec!["sip:rail@two.example".into()] },
+        GroupAsked::InformationProvision { document: document() },
+        GroupAsked::InformationRequest,
     ];
     for (number, what) in asked.into_iter().enumerate() {
         let response = GroupResponse {
@@ -71,6 +73,7 @@ pub(super) fn samples() -> Vec<Fact> {
             in_reply_to: "call".to_owned(),
             service: Service::Mcptt,
             result: if number == 0 { Err(failure()) } else { Ok(()) },
+            document: (number == 1).then(document),
         };
         let asked = Asked::Group(GroupRequest {
             what,
@@ -97,6 +100,27 @@ pub(super) fn samples() -> Vec<Fact> {
             forget: Time::from_millis(8),
         }));
     }
+    let states = [
+        SharingState::Asked { request: RequestRef(81), until: Time::from_millis(10) },
+        SharingState::Stored,
+        SharingState::Refused(failure()),
+    ];
+    for (number, state) in states.into_iter().enumerate() {
+        facts.push(Fact::Sharing(Sharing {
+            with: format!("sip:gms{number}@two.example").as_str().into(),
+            document: document(),
+            transaction_id: "11".to_owned(),
+            state,
+        }));
+    }
+    facts.push(Fact::Configuration(Side::Mc, document()));
+    facts.push(Fact::Received(Received { document: document(), from: "sip:gms@two.example".into() }));
+    facts.push(Fact::Wanted(Wanted {
+        group: "sip:rail@two.example".into(),
+        transaction_id: "12".to_owned(),
+        request: Some(RequestRef(82)),
+        until: Time::from_millis(11),
+    }));
     facts
 }
 
