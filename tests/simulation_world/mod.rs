@@ -435,7 +435,9 @@ impl World {
                 Receiver::Server(to, carrier) => {
                     let message = self.servers[from].judged(&transmit);
                     self.trace(from, "->", "the other", &message);
-                    self.leaves_for(to, carrier, transmit.octets.clone());
+                    if unreachable.is_none() {
+                        self.leaves_for(to, carrier, transmit.octets.clone());
+                    }
                 }
                 Receiver::Address(peer) => self.leaves_for_client(from, peer, &transmit),
                 Receiver::Nobody | Receiver::Silence => {}

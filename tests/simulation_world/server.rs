@@ -51,7 +51,7 @@ impl Server {
             writing: VecDeque::new(),
             last_commit: 0,
             judge: Judge::new(own),
-            checks: Checks::new(system),
+            checks: Checks::new(system, systems),
         }
     }
 
