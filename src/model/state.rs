@@ -790,13 +790,24 @@ impl Model {
         self.watching(WatchKey::Document(group.clone()))
     }
 
+    /// Groups whose documents are watched.
+    pub fn watched_documents(&self) -> impl Iterator<Item = &GroupId> {
+        self.watchers.keys().filter_map(|key| match key {
+            WatchKey::Document(group) => Some(group),
+            _ => None,
+        })
+    }
+
     /// The group whose document at the GMS is changed by this.
     pub fn document_concerned(&self, change: &Change) -> Option<GroupId> {
         match change {
             Change::Put(Fact::TemporaryGroup(Side::Gms, GroupDocument { id: group, .. }))
             | Change::Put(Fact::Regrouped(Side::Gms, group, _))
+            | Change::Put(Fact::Configuration(Side::Gms, GroupDocument { id: group, .. }))
             | Change::Remove(
-                FactKey::TemporaryGroup(Side::Gms, group) | FactKey::Regrouped(Side::Gms, group),
+                FactKey::TemporaryGroup(Side::Gms, group)
+                | FactKey::Regrouped(Side::Gms, group)
+                | FactKey::Configuration(Side::Gms, group),
             ) => Some(group.clone()),
             _ => None,
         }

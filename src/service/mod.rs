@@ -296,6 +296,7 @@ impl Service {
         for group in self.model.provision_groups(groups, &self.setup.policy.domain) {
             tracing::warn!(group = %group, "the group is part of a temporary group: it goes at the next reload after that");
         }
+        self.documents_concerned.extend(self.model.watched_documents().cloned());
         self.set_alarm(Time::from_millis(0), Alarm::Reloaded);
         let old = &mut self.setup.policy;
         self.setup.policy = Policy {
