@@ -1,0 +1,123 @@
+//! Who is affiliated to which group, and what is proposed about it.
+
+use crate::model::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Users affiliated to groups, with their clients.
+pub(super) type Affiliated = HashMap<GroupId, BTreeMap<UserId, BTreeSet<ClientId>>>;
+
+impl Model {
+    /// Affiliations of one client.
+    pub fn affiliations(&self, user: &str, client: &str) -> Option<&ClientAffiliations> {
+        of_client(&self.affiliations, user, client)
+    }
+
+    /// Affiliations of all clients of a user, in order of the client.
+    pub fn affiliations_of(&self, user: &str) -> impl Iterator<Item = &ClientAffiliations> {
+        self.affiliations.get(user).into_iter().flatten()
+    }
+
+    /// Affiliations of all clients, in no particular order.
+    pub fn all_affiliations(&self) -> impl Iterator<Item = &ClientAffiliations> {
+        self.affiliations.values().flatten()
+    }
+
+    /// Clients with an affiliation that is on its way in or out, in order of the user.
+    pub fn unsettled_affiliations(&self) -> impl Iterator<Item = &ClientAffiliations> {
+        self.unsettled
+            .iter()
+            .filter_map(|(user, client)| of_client(&self.affiliations, user.as_str(), client.as_str()))
+    }
+
+    /// Whether this client of the user is affiliated to exactly this group for a service (TS 24.379 6.3.6, 9.2.2.2.11).
+    pub fn is_affiliated(&self, service: Service, user: &str, client: &str, group: &str) -> bool {
+        self.affiliated_clients(service, group, user).is_some_and(|clients| clients.contains(client))
+    }
+
+    /// Users affiliated to a group for a service with at least one client, in order of the user.
+    pub fn affiliated_users(
+        &self,
+        service: Service,
+        group: &str,
+    ) -> impl Iterator<Item = (&UserId, &BTreeSet<ClientId>)> {
+        self.affiliated[service].get(group).into_iter().flatten()
+    }
+
+    /// Clients by which a user is affiliated to a group for a service.
+    pub fn affiliated_clients(
+        &self,
+        service: Service,
+        group: &str,
+        user: &str,
+    ) -> Option<&BTreeSet<ClientId>> {
+        self.affiliated[service].get(group).and_then(|users| users.get(user))
+    }
+
+    /// How many users are affiliated to a group for a service.
+    pub fn affiliated_count(&self, service: Service, group: &str) -> usize {
+        self.affiliated[service].get(group).map_or(0, BTreeMap::len)
+    }
+
+    /// The affiliation of a user who is served elsewhere to a group that is owned here.
+    pub fn owned_affiliation(
+        &self,
+        group: &str,
+        user: &UserId,
+        service: Service,
+    ) -> Option<&OwnedAffiliation> {
+        self.owned.get(group).and_then(|of_group| of_group.get(&(user.clone(), service)))
+    }
+
+    /// Affiliations to a group that is owned here of users who are served elsewhere, in order of the user.
+    pub fn owned_affiliations(&self, group: &str) -> impl Iterator<Item = &OwnedAffiliation> {
+        self.owned.get(group).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Groups that are owned here and to which users who are served elsewhere are affiliated, in no particular order.
+    pub fn owned_groups(&self) -> impl Iterator<Item = &GroupId> {
+        self.owned.keys()
+    }
+
+    /// A proposal to change affiliations.
+    pub fn proposal(&self, id: ProposalRef) -> Option<&Proposal> {
+        self.proposals.get(&id)
+    }
+
+    /// Proposals that a user made, or that are about that user's affiliations, in order of their identity.
+    pub fn proposals_of(&self, user: &UserId) -> impl Iterator<Item = &Proposal> {
+        self.proposals_of.get(user).into_iter().flatten().filter_map(|id| self.proposals.get(id))
+    }
+
+    /// How many proposals there are.
+    pub fn proposal_count(&self) -> usize {
+        self.proposals.len()
+    }
+}
+
+pub(super) fn no_longer_affiliated<'a>(
+    affiliated: &mut Affiliated,
+    group: &GroupId,
+    user: &UserId,
+    gone: impl IntoIterator<Item = &'a ClientId>,
+) {
+    let Some(users) = affiliated.get_mut(group) else { return };
+    if let Some(clients) = users.get_mut(user) {
+        for client in gone {
+            clients.remove(client);
+        }
+        if clients.is_empty() {
+            users.remove(user);
+        }
+    }
+    if users.is_empty() {
+        affiliated.remove(group);
+    }
+}
+
+pub(super) fn of_client<'a>(
+    affiliations: &'a HashMap<UserId, Vec<ClientAffiliations>>,
+    user: &str,
+    client: &str,
+) -> Option<&'a ClientAffiliations> {
+    affiliations.get(user)?.iter().find(|known| known.client.as_str() == client)
+}

@@ -1,0 +1,45 @@
+//! What is owed to users and to functions elsewhere.
+
+use crate::model::*;
+
+impl Model {
+    /// Requests that are owed to a user.
+    pub fn owed_to(&self, user: &str) -> impl Iterator<Item = &Owed> {
+        self.owed_to.get(user).into_iter().flatten().filter_map(|id| self.owed.get(id))
+    }
+
+    /// How many requests are owed, to users and to functions elsewhere; each proposal will be one.
+    pub fn owed_count(&self) -> usize {
+        self.owed.len() + self.requests.len() + self.proposals.len()
+    }
+
+    /// A request that is owed.
+    pub fn owed(&self, id: OwedRef) -> Option<&Owed> {
+        self.owed.get(&id)
+    }
+
+    /// All requests that are owed.
+    pub fn all_owed(&self) -> impl Iterator<Item = &Owed> {
+        self.owed.values()
+    }
+
+    /// A request to a function elsewhere that is not answered for good.
+    pub fn request(&self, id: RequestRef) -> Option<&FunctionRequest> {
+        self.requests.get(&id)
+    }
+
+    /// All requests to functions elsewhere that are not answered for good.
+    pub fn requests(&self) -> impl Iterator<Item = &FunctionRequest> {
+        self.requests.values()
+    }
+
+    /// Requests to a function elsewhere about one subject ([`Asked::subject`]), in no particular order.
+    pub fn requests_about(
+        &self,
+        to: &Psi,
+        subject: &str,
+    ) -> impl Iterator<Item = &FunctionRequest> + use<'_> {
+        let ids = self.requests_about.get(&(to.clone(), subject.to_owned()));
+        ids.into_iter().flatten().filter_map(|id| self.requests.get(id))
+    }
+}
