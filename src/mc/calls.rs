@@ -85,10 +85,8 @@ impl Open {
         if !session.call.orphaned {
             self.on_group[session.call.service].insert(session.call.group.id.clone(), id);
         }
-        if let Some(temporary) = &session.call.group.temporary {
-            for constituent in &temporary.constituents {
-                self.on_constituent.entry(constituent.clone()).or_default().insert(id);
-            }
+        for constituent in session.constituents() {
+            self.on_constituent.entry(constituent.clone()).or_default().insert(id);
         }
         self.sessions.insert(id, session);
     }
@@ -105,7 +103,8 @@ impl Open {
         if on_group.get(&session.call.group.id) == Some(&id) {
             on_group.remove(&session.call.group.id);
         }
-        for constituent in session.call.group.temporary.iter().flat_map(|temporary| &temporary.constituents) {
+        // A part in a call elsewhere may have ended before.
+        for constituent in session.constituents().chain([&session.call.group.id]) {
             if let Some(calls) = self.on_constituent.get_mut(constituent) {
                 calls.remove(&id);
                 if calls.is_empty() {

@@ -118,6 +118,7 @@ pub(super) fn ask(
         info,
         offer: Some(SessionDescription::invite(template.offer.as_ref(), &media)),
         focus: true,
+        focus_session: None,
         asserted: view.policy.functions.controlling.first().cloned(),
         service_requested: true,
         answer_modes: template.answer_modes.clone(),

@@ -56,7 +56,6 @@ fn formed(model: &Model, document: GroupDocument, marks: Vec<(GroupId, Regrouped
 /// TS 23.280 10.2.4.2a steps 4 and 5.
 fn torn_down(model: &Model, temporary: &GroupId, constituents: &[GroupId]) -> Outcome<Over> {
     let mut changes = Vec::new();
-    let mut sends = Vec::new();
     // Step 4. The copy goes; an ordinary group is never removed this way.
     let mut marked: BTreeSet<&GroupId> = constituents.iter().collect();
     if let Some(document) = model.group(Side::Mc, temporary.as_str())
@@ -65,41 +64,66 @@ fn torn_down(model: &Model, temporary: &GroupId, constituents: &[GroupId]) -> Ou
         marked.extend(&parts.constituents);
         changes.push(Change::Remove(FactKey::TemporaryGroup(Side::Mc, temporary.clone())));
     }
-    for constituent in marked {
+    for constituent in &marked {
         if model.regrouped(Side::Mc, constituent.as_str()).is_some_and(|mark| mark.temporary == *temporary) {
-            changes.push(Change::Remove(FactKey::Regrouped(Side::Mc, constituent.clone())));
+            changes.push(Change::Remove(FactKey::Regrouped(Side::Mc, (*constituent).clone())));
         }
     }
-    // A group that is gone has no affiliations: those that named the temporary group itself end.
-    let mut records = BTreeSet::new();
+    // Step 5. The calls live on from their own snapshots of the group until they end by themselves; so do the parts that
+    // our members take in a call that another system controls.
+    let mut without_call = Vec::new();
     for service in Service::ALL {
+        let call = model.call_on(service, temporary.as_str()).filter(|call| call.group.temporary.is_some());
+        let of_constituents = marked.iter().filter_map(|constituent| {
+            let call = model.call_on(service, constituent.as_str())?;
+            let part =
+                call.superior.as_ref().is_some_and(|above| above.temporary == *temporary && !above.merged);
+            part.then_some(call)
+        });
+        let lives_on = call.into_iter().chain(of_constituents);
+        changes.extend(lives_on.map(|call| Change::Put(Fact::Call(Call { orphaned: true, ..call.clone() }))));
+        if call.is_none() {
+            without_call.push(service);
+        }
+    }
+    let mut outcome = Outcome::end(changes, Vec::new());
+    affiliations_end(model, temporary, &without_call, &mut outcome);
+    outcome
+}
+
+/// A group that is gone has no affiliations: those that named the temporary group itself end, for a service of which a call
+/// has outlived it with that call.
+pub(super) fn affiliations_end(
+    model: &Model,
+    temporary: &GroupId,
+    services: &[Service],
+    outcome: &mut Outcome<Over>,
+) {
+    let mut records = BTreeSet::new();
+    for service in services.iter().copied() {
         for (user, clients) in model.affiliated_users(service, temporary.as_str()) {
             records.extend(clients.iter().map(|client| (user, client)));
-            sends.push(Send::AffiliationStatus { user: user.clone(), service, p_id: None });
+            outcome.sends.push(Send::AffiliationStatus { user: user.clone(), service, p_id: None });
         }
     }
     for (user, client) in records {
         let Some(record) = model.affiliations(user.as_str(), client.as_str()) else { continue };
         // Of a group that another server owns this server hears from there.
-        let stays = |entry: &&GroupAffiliation| entry.group != *temporary || entry.owner.is_some();
+        let stays = |entry: &&GroupAffiliation| {
+            entry.group != *temporary || entry.owner.is_some() || !services.contains(&entry.service)
+        };
         let left: Vec<_> = record.groups.iter().filter(stays).cloned().collect();
-        changes.push(if left.is_empty() {
+        outcome.changes.push(if left.is_empty() {
             Change::Remove(FactKey::Affiliation(user.clone(), client.clone()))
         } else {
             Change::Put(Fact::Affiliation(ClientAffiliations { groups: left, ..record.clone() }))
         });
     }
-    let mut outcome = Outcome::end(changes, sends);
-    for owned in model.owned_affiliations(temporary.as_str()) {
-        owning::end(model, owned, &mut outcome);
+    for owned in
+        model.owned_affiliations(temporary.as_str()).filter(|owned| services.contains(&owned.service))
+    {
+        owning::end(model, owned, outcome);
     }
-    // Step 5. The calls live on from their own snapshots of the group until they end by themselves.
-    for call in Service::ALL.into_iter().filter_map(|service| model.call_on(service, temporary.as_str())) {
-        if call.group.temporary.is_some() && !call.orphaned {
-            outcome.changes.push(Change::Put(Fact::Call(Call { orphaned: true, ..call.clone() })));
-        }
-    }
-    outcome
 }
 
 /// Clients by which a user is affiliated to a group for a service (TS 24.379 6.3.6). To a temporary group: by an
@@ -279,6 +303,39 @@ mod tests {
         world.keep(&outcome);
         assert_eq!(world.model.call(CallRef(1)), Some(&Call { orphaned: true, ..running }));
         assert_eq!(world.model.call(CallRef(2)), Some(&other));
+    }
+
+    #[test]
+    fn a_part_in_a_call_that_another_system_controls_is_orphaned_unless_it_ran_before() {
+        for merged in [false, true] {
+            let mut world = world();
+            world.run(|view| changed(view, formation()));
+            let superior = Superior { leg: LegId(7), temporary: group_id("joint"), merged };
+            let part = Call { superior: Some(superior), ..call(1, group("fire", &["alice"])) };
+            world.apply(&[Change::Put(Fact::Call(part))]);
+            world.run(|view| changed(view, teardown()));
+            assert_eq!(world.model.call(CallRef(1)).map(|call| call.orphaned), Some(!merged));
+            let found = world.model.call_on(Service::Mcptt, "sip:fire@one.example");
+            assert_eq!(found.is_some(), merged, "the constituent may be called again");
+        }
+    }
+
+    #[test]
+    fn affiliations_to_the_temporary_group_itself_stay_while_its_call_runs() {
+        let mut world = world();
+        world.run(|view| changed(view, formation()));
+        world.affiliate("bob", "b1", &["joint"]);
+        world.apply(&[Change::Put(Fact::Call(call(1, temporary_group("joint", &["fire", "police"]))))]);
+        let outcome = changed(&world.view(), teardown());
+        assert!(outcome.sends.is_empty());
+        world.keep(&outcome);
+        assert_eq!(world.model.affiliated_count(Service::Mcptt, "sip:joint@one.example"), 1);
+        let mut outcome = Outcome::default();
+        affiliations_end(&world.model, &group_id("joint"), &[Service::McVideo], &mut outcome);
+        assert!(outcome.changes.is_empty(), "of another service");
+        affiliations_end(&world.model, &group_id("joint"), &[Service::Mcptt], &mut outcome);
+        world.keep(&outcome);
+        assert_eq!(world.model.affiliated_count(Service::Mcptt, "sip:joint@one.example"), 0);
     }
 
     #[test]

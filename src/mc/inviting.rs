@@ -28,6 +28,7 @@ pub(super) fn invite(
         info: info(session, user),
         offer: Some(SessionDescription::invite(template.offer.as_ref(), &media)),
         focus: true,
+        focus_session: None,
         asserted: view.policy.functions.controlling.first().cloned(),
         service_requested: true,
         // Steps 9 and 10 of 6.3.3.1.2.

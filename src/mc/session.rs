@@ -2,6 +2,7 @@
 //! procedures of this room share it; what of it outlives a restart is in `Fact::Call` and `Fact::Participant`.
 
 use super::commencement::Commencement;
+use super::groups;
 use super::upgrading::Passed;
 use crate::documents::{McInfo, SessionDescription, sdp::MediaLeg};
 use crate::env::Time;
@@ -160,18 +161,34 @@ impl Session {
         }
     }
 
+    /// The constituents of the temporary group whose call this is, or takes part in, that wait for it where the operator
+    /// wants them to.
+    pub fn constituents(&self) -> impl Iterator<Item = &GroupId> {
+        let temporary = self.call.group.temporary.iter().flat_map(|temporary| &temporary.constituents);
+        let part = self.call.superior.as_ref().filter(|above| !above.merged).map(|_| &self.call.group.id);
+        temporary.chain(part)
+    }
+
     /// Members of the group as they were when the call began.
     pub fn members(&self) -> &MemberList {
         members(&self.call)
     }
 
-    /// Whether the group was torn down while the call runs.
+    /// Whether the group was torn down while the call runs; for a part in a call that another system controls: the temporary
+    /// group.
     pub fn orphaned(&self, model: &Model) -> bool {
         match model.call(self.call.id) {
             Some(stored) => stored.orphaned,
             None => {
-                self.call.group.temporary.is_some()
-                    && model.group(Side::Mc, self.call.group.id.as_str()).is_none()
+                let gone = |group: &GroupId| model.group(Side::Mc, group.as_str()).is_none();
+                let into = |above: &Superior| {
+                    let mark = model.regrouped(Side::Mc, self.call.group.id.as_str());
+                    mark.is_some_and(|mark| mark.temporary == above.temporary)
+                };
+                match &self.call.superior {
+                    Some(above) => !above.merged && !into(above),
+                    None => self.call.group.temporary.is_some() && gone(&self.call.group.id),
+                }
             }
         }
     }
@@ -292,6 +309,10 @@ impl Session {
         if self.stored {
             out.changes.push(Change::Remove(FactKey::Call(id)));
             out.sends.push(Send::RosterEnds { call: id });
+            let group = &self.call.group.id;
+            if self.orphaned(view.model) && view.model.group(Side::Mc, group.as_str()).is_none() {
+                groups::affiliations_end(view.model, group, &[self.call.service], out);
+            }
         }
         note(out, format!("call {id} on {} ended: {why}", self.call.group.id));
     }

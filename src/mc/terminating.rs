@@ -22,6 +22,8 @@ pub(super) struct AwaitClient {
     pub id: ParticipationRef,
     pub user: UserId,
     group: GroupId,
+    /// The controlling function's session identity, if it is elsewhere: the client may come back by it.
+    session: Option<String>,
     core_leg: LegId,
     client_leg: LegId,
     manual: bool,
@@ -66,6 +68,7 @@ pub(super) fn incoming(
         invitation.answer_modes.into_iter().filter(|(header, _)| *header == AnswerModeHeader::PrivAnswer),
     );
 
+    let session = invitation.focus_session.clone();
     let id = ParticipationRef(view.ids.number());
     let client_leg = LegId(view.ids.number());
     let invite = CallSend::Invite {
@@ -76,10 +79,11 @@ pub(super) fn incoming(
             answer_modes,
             hops: invitation.hops - 1,
             session: None,
+            focus_session: None,
             ..invitation
         }),
     };
-    let wait = AwaitClient { id, user, group, core_leg: leg, client_leg, manual, alerted: false };
+    let wait = AwaitClient { id, user, group, session, core_leg: leg, client_leg, manual, alerted: false };
     Ok((id, Outcome::wait(wait, Vec::new(), vec![Send::Call(invite)])))
 }
 
@@ -122,7 +126,7 @@ impl AwaitClient {
             group: self.group,
             client_leg: self.client_leg,
             core_leg: self.core_leg,
-            session: None,
+            session: self.session,
         };
         acceptance.session = session_identity(&view.policy.functions.participating, self.id.0);
         let accept = CallSend::Accept { leg: self.core_leg, acceptance: Box::new(acceptance) };
@@ -170,6 +174,7 @@ mod tests {
         invitation.info.request_uri = Some("sip:bob@one.example".to_owned());
         invitation.info.client_id = None;
         invitation.focus = true;
+        invitation.focus_session = Some("sip:groups@two.example;gr=5".to_owned());
         invitation.asserted = Some(Psi::new("sip:groups@two.example"));
         invitation
     }
@@ -255,6 +260,7 @@ mod tests {
         assert_eq!(participation.role, ParticipationRole::Terminating);
         assert_eq!((&participation.user, &participation.group), (&user_id("bob"), &group_id("fire")));
         assert_eq!(participation.client, Some(ClientId::from("b1")));
+        assert_eq!(participation.session.as_deref(), Some("sip:groups@two.example;gr=5"));
         let acceptance = board.accepted(cf);
         let own = format!("sip:mcptt-participating@one.example;gr={}", participation.id);
         assert_eq!((&acceptance.session, acceptance.answer.is_some()), (&Some(own), true));

@@ -158,6 +158,7 @@ impl Switchboard {
             },
             offer: Some(offer("AMR-WB")),
             focus: false,
+            focus_session: None,
             asserted: None,
             service_requested: true,
             answer_modes: Vec::new(),

@@ -16,6 +16,8 @@ pub struct Invitation {
     pub offer: Option<SessionDescription>,
     /// The Contact carried `isfocus`.
     pub focus: bool,
+    /// The Contact of a focus elsewhere that invites: its session identity (TS 24.379 4.5).
+    pub focus_session: Option<String>,
     /// P-Asserted-Identity of the function that invites. It goes on to the client (TS 24.379 10.1.1.3.2). `None`: a client
     /// asks, or a participating function for it.
     pub asserted: Option<Psi>,

@@ -123,6 +123,7 @@ impl Service {
             info: bodies.info.map(|(_, info)| info).unwrap_or_default(),
             offer,
             focus,
+            focus_session: contacts.first().filter(|_| focus).map(|contact| contact.uri.as_str().to_owned()),
             asserted: None,
             service_requested: service_requested(request, service),
             answer_modes,

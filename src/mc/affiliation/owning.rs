@@ -302,8 +302,11 @@ pub fn expire(view: &View<'_>, group: &GroupId, user: &UserId, service: Service)
 pub(super) fn recheck(view: &View<'_>) -> Outcome<Over> {
     let mut outcome = Outcome::default();
     let groups: BTreeSet<&GroupId> = view.model.owned_groups().collect();
+    // The group of a call that outlived it keeps them until the call ends (TS 23.280 10.2.4.3 step 5).
+    let calls = view.model.calls().filter(|call| call.orphaned);
+    let outlived: BTreeSet<&GroupId> = calls.map(|call| &call.group.id).collect();
     for owned in groups.into_iter().flat_map(|group| view.model.owned_affiliations(group.as_str())) {
-        let known = !group_policy::is_needed(view, &owned.group);
+        let known = !outlived.contains(&owned.group) && !group_policy::is_needed(view, &owned.group);
         if known && admits(view, &owned.user, &owned.group, owned.service).is_err() {
             end(view.model, owned, &mut outcome);
         }
