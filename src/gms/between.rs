@@ -13,8 +13,8 @@
 //! twice. A request that came before gets the result it got then ([`Exchange`]).
 
 use super::{
-    configuration_provision, configuration_request, formation_across, formation_partner, read_group,
-    teardown_across, teardown_partner,
+    configuration_provision, configuration_request, configuration_withdrawal, formation_across,
+    formation_partner, read_group, teardown_across, teardown_partner,
 };
 use crate::documents::gmop::{self, OperationKind, ReasonCode};
 use crate::model::*;
@@ -66,6 +66,12 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// Whether the group concerned belongs to the partner system that asks.
+    pub fn is_of_its_own(&self) -> bool {
+        let partner = self.caller.partner.as_deref();
+        partner.is_some_and(|domain| self.group.domain().eq_ignore_ascii_case(domain))
+    }
+
     /// The empty answer to the request itself; the result comes by itself.
     pub fn taken(&self) -> Send {
         Send::Answer { to: self.reply, answer: Answer::plain(200) }
@@ -146,6 +152,7 @@ pub fn request(view: &mut View<'_>, ask: PartnerAsk) -> Result<Outcome<Over>, Re
             configuration_provision::provided(view, request, operation.document)
         }
         OperationKind::GroupInformationRequest => configuration_request::asked(view, request),
+        OperationKind::DeleteGroup => configuration_withdrawal::withdrawn(view, request),
         _ => Err(Refusal::UnknownOperation),
     }
 }
@@ -351,6 +358,7 @@ pub fn kind_of(operation: GroupOperation) -> OperationKind {
         GroupOperation::TeardownNotification => OperationKind::GroupRegroupTeardownNotification,
         GroupOperation::InformationProvision => OperationKind::GroupInformationProvision,
         GroupOperation::InformationRequest => OperationKind::GroupInformationRequest,
+        GroupOperation::InformationWithdrawal => OperationKind::DeleteGroup,
     }
 }
 

@@ -15,6 +15,7 @@
 
 use super::between::{self, ATTEMPTS, Request};
 use super::configuration_policy::{concerns, incoming, outgoing};
+use super::configuration_withdrawal::{self, no_more_of};
 use crate::documents::gmop::ReasonCode;
 use crate::model::*;
 use crate::procedure::{GroupChange, Outcome, Over, Place, Refusal, Send, View};
@@ -26,6 +27,7 @@ pub const AGAIN_AFTER: Duration = Duration::from_secs(300);
 /// Step 1: what partners do not have yet, or not as it is now.
 pub fn share(view: &mut View<'_>) -> Outcome<Over> {
     let mut outcome = Outcome::default();
+    configuration_withdrawal::withdraw(view, &mut outcome);
     let mut groups: Vec<_> = view.model.groups(Side::Gms).cloned().collect();
     groups.retain(|group| group.temporary.is_none() && view.policy.is_own(&group.id));
     groups.sort_by(|one, other| one.id.cmp(&other.id));
@@ -34,13 +36,12 @@ pub fn share(view: &mut View<'_>) -> Outcome<Over> {
             let Some(gms) = partner.functions.gms.first() else { continue };
             let document = outgoing(group, partner);
             let known = view.model.sharing(&group.id, gms);
-            if known.map_or(partner.provide_groups, |known| known.document != document) {
-                if let Some(SharingState::Asked { request, .. }) = known.map(|known| &known.state)
-                    && view.model.request(*request).is_some()
-                {
-                    // What it has not taken is not what it should have any more.
-                    outcome.changes.push(Change::Remove(FactKey::Request(*request)));
-                }
+            let is_other = |known: &Sharing| {
+                known.document != document || matches!(known.state, SharingState::Withdrawing { .. })
+            };
+            if known.map_or(partner.provide_groups, is_other) {
+                // What it has not taken, or not removed, is not what it should have any more.
+                outcome.changes.extend(known.and_then(|known| no_more_of(view.model, known)));
                 provide(view, gms, document, &mut outcome);
             }
         }
@@ -64,30 +65,35 @@ fn provide(view: &mut View<'_>, gms: &Psi, document: GroupDocument, outcome: &mu
     outcome.changes.push(Change::Put(Fact::Sharing(Sharing { with, document, transaction_id, state })));
 }
 
-/// The partner has not answered for long: it is asked once more, unless the agreement is gone.
+/// The partner has not answered for long: it is asked once more, or to forget what it has if it should not have it any
+/// more.
 pub fn again(view: &mut View<'_>, group: &GroupId, with: &Psi) -> Outcome<Over> {
     let mut outcome = Outcome::default();
     let Some(sharing) = view.model.sharing(group, with) else { return outcome };
-    let SharingState::Asked { request, until } = sharing.state else { return outcome };
+    let (SharingState::Asked { until, .. } | SharingState::Withdrawing { until, .. }) = sharing.state else {
+        return outcome;
+    };
     if until > view.now {
         return outcome;
     }
-    if view.model.request(request).is_some() {
-        outcome.changes.push(Change::Remove(FactKey::Request(request)));
-    }
-    let agreed = view.policy.partner_of_function(with).is_some_and(|partner| partner.may.group_configuration);
-    if agreed {
-        let document = sharing.document.clone();
-        provide(view, with, document, &mut outcome);
-    } else {
-        outcome.changes.push(Change::Remove(FactKey::Sharing(group.clone(), with.clone())));
+    let sharing = sharing.clone();
+    match sharing.state {
+        SharingState::Asked { .. } if configuration_withdrawal::is_right(view, &sharing) => {
+            outcome.changes.extend(no_more_of(view.model, &sharing));
+            provide(view, with, sharing.document, &mut outcome);
+        }
+        _ => configuration_withdrawal::begin(view, sharing, &mut outcome),
     }
     outcome
 }
 
 /// Step 5, at the primary system.
 pub(super) fn answered(mut sharing: Sharing, result: Result<(), Failure>) -> Outcome<Over> {
-    let SharingState::Asked { .. } = sharing.state else { return Outcome::default() };
+    match sharing.state {
+        SharingState::Asked { .. } => {}
+        SharingState::Withdrawing { .. } => return configuration_withdrawal::answered(sharing, result),
+        SharingState::Stored | SharingState::Refused(_) => return Outcome::default(),
+    }
     let (group, with) = (sharing.document.id.clone(), sharing.with.clone());
     let (state, line) = match result {
         // Nobody was there: `again` tries later.
@@ -121,12 +127,7 @@ pub(super) fn provided(
 
 /// A system provides its own groups only, and only if the agreement says so.
 fn may_configure(view: &View<'_>, request: &Request) -> Result<(), Refusal> {
-    let its_own = request
-        .caller
-        .partner
-        .as_deref()
-        .is_some_and(|domain| request.group.domain().eq_ignore_ascii_case(domain));
-    if its_own && request.caller.may(view.policy).group_configuration {
+    if request.is_of_its_own() && request.caller.may(view.policy).group_configuration {
         return Ok(());
     }
     Err(Refusal::PartnerMayNot(request.caller.psi.clone()))
@@ -173,11 +174,16 @@ fn use_it(view: &View<'_>, effective: GroupDocument, outcome: &mut Outcome<Over>
     outcome.sends.push(Send::GroupChanged(GroupChange::Configured { document: effective }));
 }
 
-/// Our policy may have changed: it is applied again to what came. What it would make unusable stays as it was.
+/// Our policy may have changed: it is applied again to what came. What it would make unusable stays as it was; what is
+/// not agreed any more goes.
 pub fn reapply(view: &View<'_>) -> Outcome<Over> {
     let mut outcome = Outcome::default();
     for received in view.model.all_received() {
-        let Some(partner) = view.policy.partner(received.document.id.domain()) else { continue };
+        let partner = view.policy.partner(received.document.id.domain());
+        let Some(partner) = partner.filter(|partner| partner.may.group_configuration) else {
+            configuration_withdrawal::remove(received, &mut outcome);
+            continue;
+        };
         if let Ok(effective) = incoming(&received.document, &partner.group_policy) {
             use_it(view, effective, &mut outcome);
         }

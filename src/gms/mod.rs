@@ -4,6 +4,7 @@ pub mod between;
 mod configuration_policy;
 pub mod configuration_provision;
 pub mod configuration_request;
+mod configuration_withdrawal;
 pub mod documents;
 pub mod formation;
 pub mod formation_across;

@@ -21,6 +21,7 @@ pub fn changed(view: &View<'_>, change: GroupChange) -> Outcome<Over> {
     match change {
         GroupChange::Formed { document, marks } => formed(view.model, document, marks),
         GroupChange::Configured { document } => configured(view.model, document),
+        GroupChange::Withdrawn { group } => withdrawn(view.model, &group),
         GroupChange::TornDown { temporary, constituents } => torn_down(view.model, &temporary, &constituents),
     }
 }
@@ -29,6 +30,13 @@ pub fn changed(view: &View<'_>, change: GroupChange) -> Outcome<Over> {
 fn configured(model: &Model, document: GroupDocument) -> Outcome<Over> {
     let same = model.group(Side::Mc, document.id.as_str()).map(Arc::as_ref) == Some(&document);
     let change = (!same).then_some(Change::Put(Fact::Configuration(Side::Mc, document)));
+    Outcome::end(change.into_iter().collect(), Vec::new())
+}
+
+/// The copy of a group of another system goes. Affiliations stay: they are the other system's to end.
+fn withdrawn(model: &Model, group: &GroupId) -> Outcome<Over> {
+    let known = model.group(Side::Mc, group.as_str()).is_some_and(|group| group.temporary.is_none());
+    let change = known.then(|| Change::Remove(FactKey::Configuration(Side::Mc, group.clone())));
     Outcome::end(change.into_iter().collect(), Vec::new())
 }
 

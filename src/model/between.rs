@@ -164,6 +164,13 @@ pub enum SharingState {
         /// When it is asked again if no answer came.
         until: Time,
     },
+    /// It should not have it any more, and has not confirmed that yet.
+    Withdrawing {
+        /// The request, while it is not over.
+        request: RequestRef,
+        /// When it is asked again if no answer came.
+        until: Time,
+    },
     /// The partner has it.
     Stored,
     /// It refused. The next version of the document is offered again.
@@ -226,6 +233,8 @@ pub enum GroupAsked {
     },
     /// Asks for the configuration of a group of the receiver (TS 23.280 10.2.7.3 step 2).
     InformationRequest,
+    /// The configuration of a group of the sender counts at the receiver no longer.
+    InformationWithdrawal,
 }
 
 impl GroupAsked {
@@ -238,6 +247,7 @@ impl GroupAsked {
             Self::TeardownNotification { .. } => GroupOperation::TeardownNotification,
             Self::InformationProvision { .. } => GroupOperation::InformationProvision,
             Self::InformationRequest => GroupOperation::InformationRequest,
+            Self::InformationWithdrawal => GroupOperation::InformationWithdrawal,
         }
     }
 }
@@ -257,6 +267,8 @@ pub enum GroupOperation {
     InformationProvision,
     /// `group-information-request`.
     InformationRequest,
+    /// `delete-group`.
+    InformationWithdrawal,
 }
 
 /// The result of an operation between GMSs, as it is told (MESSAGE with GMOP).

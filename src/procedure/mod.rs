@@ -308,6 +308,11 @@ pub enum GroupChange {
         /// What our policy made of it.
         document: GroupDocument,
     },
+    /// The configuration of a group of another system counts here no longer (TS 23.280 10.2.7.1).
+    Withdrawn {
+        /// The group.
+        group: GroupId,
+    },
     /// A temporary group was torn down (TS 23.280 10.2.4.2a step 4).
     TornDown {
         /// The temporary group.

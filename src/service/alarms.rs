@@ -164,7 +164,9 @@ impl Service {
             Fact::Wanted(wanted) => (Some(wanted.until), Alarm::Wanted(wanted.group.clone())),
             Fact::Sharing(sharing) => (
                 match sharing.state {
-                    SharingState::Asked { until, .. } => Some(until),
+                    SharingState::Asked { until, .. } | SharingState::Withdrawing { until, .. } => {
+                        Some(until)
+                    }
                     _ => None,
                 },
                 Alarm::Sharing(sharing.document.id.clone(), sharing.with.clone()),

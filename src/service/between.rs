@@ -35,10 +35,21 @@ impl Service {
         let Some((_, info)) = bodies.info.take() else {
             return Err(refuse(Refusal::malformed("mcptt-info missing")));
         };
-        let Some(part) = bodies.find(names::GMOP) else {
-            return Err(refuse(Refusal::UnsupportedBody { expected: names::GMOP }));
+        let document = match bodies.find(names::GMOP) {
+            Some(part) => Gmop::decode(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))?,
+            // A deletion needs nothing but the group; whoever says no more than that repeats it with its Call-ID.
+            None if info.req_type.as_deref() == Some(OperationKind::DeleteGroup.request_type()) => {
+                Gmop::Request(gmop::Operation {
+                    kind: OperationKind::DeleteGroup,
+                    group_id: info.request_uri.clone(),
+                    transaction_id: Some(request.call_id().to_owned()),
+                    requestor: None,
+                    group: None,
+                    document: None,
+                })
+            }
+            None => return Err(refuse(Refusal::UnsupportedBody { expected: names::GMOP })),
         };
-        let document = Gmop::decode(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))?;
         let (said, kind) = match &document {
             Gmop::Request(operation) => (&info.req_type, operation.kind.request_type()),
             Gmop::Response(response) => {
@@ -91,7 +102,9 @@ impl Service {
                 document: Some(Box::new(document.clone())),
             })
             .encode(),
-            GroupAsked::RegroupCancel | GroupAsked::InformationRequest => Gmop::Request(gmop::Operation {
+            GroupAsked::RegroupCancel
+            | GroupAsked::InformationRequest
+            | GroupAsked::InformationWithdrawal => Gmop::Request(gmop::Operation {
                 kind,
                 group_id: Some(group.to_string()),
                 transaction_id: Some(transaction_id.clone()),

@@ -601,11 +601,19 @@ impl World {
             Change::Put(Fact::Sharing(sharing)) => {
                 let state = match &sharing.state {
                     SharingState::Asked { .. } => "asked".to_owned(),
+                    SharingState::Withdrawing { .. } => "withdrawing".to_owned(),
                     SharingState::Stored => "stored".to_owned(),
                     SharingState::Refused(failure) => format!("refused:{}", failure.code),
                 };
                 let group = short(sharing.document.id.as_str());
                 format!("keeps {group} at {} {state}", short(sharing.with.as_str()))
+            }
+            Change::Remove(FactKey::Sharing(group, with)) => {
+                format!("forgets {} at {}", short(group.as_str()), short(with.as_str()))
+            }
+            Change::Remove(FactKey::Received(group)) => format!("forgets received {}", short(group.as_str())),
+            Change::Remove(FactKey::Configuration(side, group)) => {
+                format!("forgets {side:?} {}", short(group.as_str()))
             }
             Change::Put(Fact::Wanted(wanted)) => {
                 let what = if wanted.request.is_some() { "wanted" } else { "not to be had" };

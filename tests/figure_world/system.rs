@@ -30,7 +30,7 @@ impl System {
 
     /// Changes the configuration if the line is about it: `policy regrouped_call=follow`, `server registrar=false`,
     /// `user bob answer_mode=automatic`, `group rescue-1 minimum_to_start=2`, `rules fire-1 join=nobody`,
-    /// `partner two.example may=call,affiliate`, `without partner two.example`.
+    /// `partner two.example may=call,affiliate`, `without partner two.example`, `without group chat-1`.
     pub fn change(&mut self, words: &[&str]) -> bool {
         let domain = self.domain().to_owned();
         let (from, settings) = match words {
@@ -45,6 +45,10 @@ impl System {
             ["partner", partner, settings @ ..] => (format!("[[partner]]\ndomain = \"{partner}\""), settings),
             ["without", "partner", partner] => {
                 self.remove(&format!("[[partner]]\ndomain = \"{partner}\""));
+                return true;
+            }
+            ["without", "group", group] => {
+                self.remove(&format!("[[group]]\nid = \"sip:{group}@{domain}\""));
                 return true;
             }
             _ => return false,
@@ -77,10 +81,15 @@ impl System {
         self.text = format!("{before}\n{key} = {value}{kept}{after}");
     }
 
-    /// Removes the table that begins so.
+    /// Removes the table that begins so, with the tables inside.
     fn remove(&mut self, table: &str) {
         let start = self.find(table);
-        let end = self.text[start..].find("\n[").map_or(self.text.len(), |end| start + end + 1);
+        let next =
+            |start: usize| self.text[start..].find("\n[").map_or(self.text.len(), |end| start + end + 1);
+        let mut end = next(start);
+        while self.text[end..].starts_with("[group.") {
+            end = next(end);
+        }
         self.text.replace_range(start..end, "");
     }
 }

@@ -15,6 +15,7 @@ pub enum OperationKind {
     GroupRegroupTeardownNotification,
     GroupInformationProvision,
     GroupInformationRequest,
+    DeleteGroup,
     /// A name this server does not know: 501.
     Unknown(String),
 }
@@ -42,7 +43,7 @@ macro_rules! row {
 }
 
 #[rustfmt::skip]
-pub(super) static ROWS: [Row; 9] = [
+pub(super) static ROWS: [Row; 10] = [
     row!(GetExcludingMemberlist, "", "get-excluding-memberlist", "get-group-configuration-request", "get-group-configuration-response"),
     row!(GroupRegroupCreation, "", "group-regroup-creation", "group-regroup-request", "group-regroup-response"),
     row!(GroupRegroupCheck, "gx:", "group-regroup-check", "group-regroup-check-request", "group-regroup-check-response"),
@@ -52,6 +53,7 @@ pub(super) static ROWS: [Row; 9] = [
     row!(GroupRegroupTeardownNotification, "gx:", "group-regroup-teardown-notification", "group-regroup-teardown-notification", "group-regroup-teardown-notification-response"),
     row!(GroupInformationProvision, "gx:", "group-information-provision", "group-information-provision-request", "group-information-provision-response"),
     row!(GroupInformationRequest, "gx:", "group-information-request", "group-information-request", "group-information-response"),
+    row!(DeleteGroup, "gx:", "delete-group", "delete-group-request", "delete-group-response"),
 ];
 
 impl OperationKind {

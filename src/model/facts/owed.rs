@@ -191,6 +191,7 @@ impl Asked {
                 GroupAsked::TeardownNotification { .. } => "notification of a teardown",
                 GroupAsked::InformationProvision { .. } => "provision of a group configuration",
                 GroupAsked::InformationRequest => "request for a group configuration",
+                GroupAsked::InformationWithdrawal => "withdrawal of a group configuration",
             },
             Self::GroupResult(_) => "result of a group operation",
         }

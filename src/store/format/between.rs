@@ -64,6 +64,7 @@ pub(super) fn samples() -> Vec<Fact> {
         GroupAsked::TeardownNotification { constituents: vec!["sip:rail@two.example".into()] },
         GroupAsked::InformationProvision { document: document() },
         GroupAsked::InformationRequest,
+        GroupAsked::InformationWithdrawal,
     ];
     for (number, what) in asked.into_iter().enumerate() {
         let response = GroupResponse {
@@ -102,6 +103,7 @@ pub(super) fn samples() -> Vec<Fact> {
     }
     let states = [
         SharingState::Asked { request: RequestRef(81), until: Time::from_millis(10) },
+        SharingState::Withdrawing { request: RequestRef(83), until: Time::from_millis(10) },
         SharingState::Stored,
         SharingState::Refused(failure()),
     ];
