@@ -69,13 +69,13 @@ impl World {
     /// Makes these changes.
     pub fn apply(&mut self, changes: &[Change]) {
         for change in changes {
-            self.model.apply(change);
+            self.model.apply(change.clone());
         }
     }
 
     /// Affiliates one client of a user to exactly these groups.
     pub fn affiliate(&mut self, user: &str, client: &str, groups: &[&str]) {
-        self.model.apply(&affiliation(user, client, groups));
+        self.model.apply(affiliation(user, client, groups));
     }
 
     /// Lets time pass.

@@ -400,7 +400,7 @@ impl Service {
             self.work.push_back(Work::Unwatched(watching));
         }
         self.documents_concerned.extend(self.model.document_concerned(&change));
-        self.model.apply(&change);
+        self.model.apply(change.clone());
         match &change {
             Change::Put(fact) => self.set_alarms(fact),
             Change::Remove(key) => self.cancel_alarms(key),

@@ -257,7 +257,7 @@ impl Walk {
     fn replay(&self) {
         let (users, groups) = provisioned();
         let mut model = Model::provisioned(users, groups);
-        self.changes.iter().for_each(|change| model.apply(change));
+        self.changes.iter().for_each(|change| model.apply(change.clone()));
         assert_eq!(facts(&model), facts(&self.world.model));
     }
 }

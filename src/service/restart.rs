@@ -11,7 +11,7 @@ impl Service {
     /// Takes one stored fact. All facts are taken before [`Self::resume`].
     pub fn replay(&mut self, _now: Time, fact: Fact) {
         self.set_alarms(&fact);
-        self.model.apply(&Change::Put(fact));
+        self.model.apply(Change::Put(fact));
     }
 
     /// Starts again from the facts: dialogs, subscriptions, calls with their media ports; then sends what is owed.

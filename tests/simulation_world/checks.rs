@@ -122,7 +122,7 @@ impl Checks {
         let groups = config.groups.iter().map(|group| group.document.clone());
         let mut again = Model::provisioned(config.users.iter(), groups);
         for fact in self.facts.values() {
-            again.apply(&Change::Put(fact.clone()));
+            again.apply(Change::Put(fact.clone()));
         }
         let (again, now): (BTreeSet<_>, BTreeSet<_>) = (told(&again, systems), told(model, systems));
         let only = |one: &BTreeSet<String>, other: &BTreeSet<String>| {

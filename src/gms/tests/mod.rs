@@ -94,7 +94,7 @@ fn form(world: &mut World) {
     let outcome = world
         .ask(|view| super::formation::request(view, formation("dispatcher", "joint", &["fire", "police"])));
     for owed in owed_in(&outcome.unwrap()) {
-        world.model.apply(&Change::Remove(FactKey::Owed(owed.id)));
+        world.model.apply(Change::Remove(FactKey::Owed(owed.id)));
     }
 }
 

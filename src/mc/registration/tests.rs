@@ -538,7 +538,7 @@ fn each_service_of_a_client_gets_its_own_groups_of_the_profile_when_the_client_c
         [(Service::Mcptt, fire.clone()), (Service::McVideo, fire.clone()), (Service::McVideo, sea.clone())];
     assert_eq!(entries(&world), expected);
     // A refresh that adds a service authorises for that one only, and one that says less takes nothing away.
-    world.model.apply(&Change::Put(Fact::Affiliation(ClientAffiliations {
+    world.model.apply(Change::Put(Fact::Affiliation(ClientAffiliations {
         user: user_id("alice"),
         client: ClientId::from("a"),
         groups: vec![GroupAffiliation::own(sea.clone(), Service::McVideo, None)],

@@ -1,5 +1,6 @@
 //! Who is affiliated to which group, and what is proposed about it.
 
+use super::unlink;
 use crate::model::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,6 +8,88 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub(super) type Affiliated = HashMap<GroupId, BTreeMap<UserId, BTreeSet<ClientId>>>;
 
 impl Model {
+    pub(super) fn put_affiliations(&mut self, client: ClientAffiliations) {
+        self.unlink_affiliations(&client.user, &client.client);
+        if client.groups.iter().any(|entry| entry.status != AffiliationStatus::Affiliated) {
+            self.unsettled.insert((client.user.clone(), client.client.clone()));
+        }
+        for entry in &client.groups {
+            if entry.status == AffiliationStatus::Affiliated {
+                let users = self.affiliated[entry.service].entry(entry.group.clone()).or_default();
+                users.entry(client.user.clone()).or_default().insert(client.client.clone());
+            }
+        }
+        let clients = self.affiliations.entry(client.user.clone()).or_default();
+        match clients.binary_search_by(|known| known.client.cmp(&client.client)) {
+            Ok(at) => {
+                if let Some(known) = clients.get_mut(at) {
+                    *known = client;
+                }
+            }
+            Err(at) => {
+                // Nearly everybody has one client: no room is kept for more.
+                clients.reserve_exact(1);
+                clients.insert(at, client);
+            }
+        }
+    }
+
+    pub(super) fn remove_affiliations(&mut self, user: &UserId, client: &ClientId) {
+        self.unlink_affiliations(user, client);
+        if let Some(clients) = self.affiliations.get_mut(user) {
+            clients.retain(|known| known.client != *client);
+            if clients.is_empty() {
+                self.affiliations.remove(user);
+            }
+        }
+    }
+
+    /// Takes the affiliations of a client out of the indexes.
+    fn unlink_affiliations(&mut self, user: &UserId, client: &ClientId) {
+        let Some(old) = of_client(&self.affiliations, user.as_str(), client.as_str()) else { return };
+        if !self.unsettled.is_empty() {
+            self.unsettled.remove(&(user.clone(), client.clone()));
+        }
+        for entry in &old.groups {
+            let clients = std::iter::once(client);
+            no_longer_affiliated(&mut self.affiliated[entry.service], &entry.group, user, clients);
+        }
+    }
+
+    pub(super) fn put_owned_affiliation(&mut self, owned: OwnedAffiliation) {
+        self.remove_owned_affiliation(&owned.group, &owned.user, owned.service);
+        let users = self.affiliated[owned.service].entry(owned.group.clone()).or_default();
+        users.entry(owned.user.clone()).or_default().extend(owned.clients.iter().cloned());
+        let of_group = self.owned.entry(owned.group.clone()).or_default();
+        of_group.insert((owned.user.clone(), owned.service), owned);
+    }
+
+    pub(super) fn remove_owned_affiliation(&mut self, group: &GroupId, user: &UserId, service: Service) {
+        let Some(of_group) = self.owned.get_mut(group) else { return };
+        if let Some(old) = of_group.remove(&(user.clone(), service)) {
+            no_longer_affiliated(&mut self.affiliated[service], group, user, &old.clients);
+        }
+        if of_group.is_empty() {
+            self.owned.remove(group);
+        }
+    }
+
+    pub(super) fn put_proposal(&mut self, proposal: Proposal) {
+        self.remove_proposal(proposal.id);
+        for user in [&proposal.originator, &proposal.target] {
+            self.proposals_of.entry(user.clone()).or_default().insert(proposal.id);
+        }
+        self.proposals.insert(proposal.id, proposal);
+    }
+
+    pub(super) fn remove_proposal(&mut self, id: ProposalRef) {
+        if let Some(old) = self.proposals.remove(&id) {
+            for user in [&old.originator, &old.target] {
+                unlink(&mut self.proposals_of, user, &id);
+            }
+        }
+    }
+
     /// Affiliations of one client.
     pub fn affiliations(&self, user: &str, client: &str) -> Option<&ClientAffiliations> {
         of_client(&self.affiliations, user, client)
@@ -94,7 +177,7 @@ impl Model {
     }
 }
 
-pub(super) fn no_longer_affiliated<'a>(
+fn no_longer_affiliated<'a>(
     affiliated: &mut Affiliated,
     group: &GroupId,
     user: &UserId,
@@ -114,7 +197,7 @@ pub(super) fn no_longer_affiliated<'a>(
     }
 }
 
-pub(super) fn of_client<'a>(
+fn of_client<'a>(
     affiliations: &'a HashMap<UserId, Vec<ClientAffiliations>>,
     user: &str,
     client: &str,

@@ -1,9 +1,60 @@
 //! Group calls and sessions.
 
+use super::unlink;
 use crate::model::*;
 use std::collections::BTreeMap;
 
 impl Model {
+    pub(super) fn put_call(&mut self, call: Call) {
+        self.remove_call(call.id);
+        if !call.orphaned {
+            self.call_of_group[call.service].insert(call.group.id.clone(), call.id);
+        }
+        self.calls.insert(call.id, call);
+    }
+
+    pub(super) fn remove_call(&mut self, id: CallRef) {
+        if let Some(old) = self.calls.remove(&id)
+            && self.call_of_group[old.service].get(&old.group.id) == Some(&id)
+        {
+            self.call_of_group[old.service].remove(&old.group.id);
+        }
+    }
+
+    pub(super) fn put_participant(&mut self, participant: Participant) {
+        self.participants.entry(participant.call).or_default().insert(participant.leg, participant);
+    }
+
+    pub(super) fn remove_participant(&mut self, call: CallRef, leg: LegId) {
+        if let Some(legs) = self.participants.get_mut(&call) {
+            legs.remove(&leg);
+            if legs.is_empty() {
+                self.participants.remove(&call);
+            }
+        }
+    }
+
+    pub(super) fn put_participation(&mut self, participation: Participation) {
+        self.remove_participation(participation.id);
+        let of_user = self.participations_of.entry(participation.user.clone()).or_default();
+        of_user.insert(participation.id);
+        self.participations.insert(participation.id, participation);
+    }
+
+    pub(super) fn remove_participation(&mut self, id: ParticipationRef) {
+        if let Some(old) = self.participations.remove(&id) {
+            unlink(&mut self.participations_of, &old.user, &id);
+        }
+    }
+
+    pub(super) fn put_leg(&mut self, leg: Leg) {
+        self.legs.insert(leg.id, leg);
+    }
+
+    pub(super) fn remove_leg(&mut self, id: LegId) {
+        self.legs.remove(&id);
+    }
+
     /// A call.
     pub fn call(&self, id: CallRef) -> Option<&Call> {
         self.calls.get(&id)

@@ -1,8 +1,34 @@
 //! What is owed to users and to functions elsewhere.
 
+use super::unlink;
 use crate::model::*;
 
 impl Model {
+    pub(super) fn put_owed(&mut self, owed: Owed) {
+        self.remove_owed(owed.id);
+        self.owed_to.entry(owed.to.clone()).or_default().insert(owed.id);
+        self.owed.insert(owed.id, owed);
+    }
+
+    pub(super) fn remove_owed(&mut self, id: OwedRef) {
+        if let Some(old) = self.owed.remove(&id) {
+            unlink(&mut self.owed_to, &old.to, &id);
+        }
+    }
+
+    pub(super) fn put_request(&mut self, request: FunctionRequest) {
+        self.remove_request(request.id);
+        let about = (request.to.clone(), request.what.subject());
+        self.requests_about.entry(about).or_default().insert(request.id);
+        self.requests.insert(request.id, request);
+    }
+
+    pub(super) fn remove_request(&mut self, id: RequestRef) {
+        if let Some(old) = self.requests.remove(&id) {
+            unlink(&mut self.requests_about, &(old.to, old.what.subject()), &id);
+        }
+    }
+
     /// Requests that are owed to a user.
     pub fn owed_to(&self, user: &str) -> impl Iterator<Item = &Owed> {
         self.owed_to.get(user).into_iter().flatten().filter_map(|id| self.owed.get(id))

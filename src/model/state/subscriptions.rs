@@ -1,5 +1,6 @@
 //! Subscriptions: those that this server notifies, with what they watch, and its own at functions elsewhere.
 
+use super::unlink;
 use crate::model::*;
 use std::collections::BTreeSet;
 
@@ -28,6 +29,62 @@ impl WatchKey {
 }
 
 impl Model {
+    pub(super) fn put_subscription(&mut self, subscription: Subscription) {
+        if let Some(known) = self.subscriptions.get_mut(&subscription.id)
+            && known.watched == subscription.watched
+            && known.subscriber == subscription.subscriber
+        {
+            // The indexes stay as they are: a group may have many thousand watchers.
+            *known = subscription;
+            return;
+        }
+        self.remove_subscription(subscription.id);
+        for key in WatchKey::of(&subscription.watched) {
+            self.watchers.entry(key).or_default().insert(subscription.id);
+        }
+        self.subscriptions_by.entry(subscription.subscriber.clone()).or_default().insert(subscription.id);
+        self.subscriptions.insert(subscription.id, subscription);
+    }
+
+    pub(super) fn remove_subscription(&mut self, id: SubscriptionRef) {
+        let Some(old) = self.subscriptions.remove(&id) else { return };
+        for key in WatchKey::of(&old.watched) {
+            let Some(ids) = self.watchers.get_mut(&key) else { continue };
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.watchers.remove(&key);
+            }
+        }
+        unlink(&mut self.subscriptions_by, &old.subscriber, &id);
+    }
+
+    pub(super) fn put_untold(&mut self, subscription: SubscriptionRef) {
+        self.untold.insert(subscription);
+    }
+
+    pub(super) fn remove_untold(&mut self, subscription: SubscriptionRef) {
+        self.untold.remove(&subscription);
+    }
+
+    pub(super) fn put_watch(&mut self, watch: Watch) {
+        self.remove_watch(watch.id);
+        if let Watching::GroupDocument { .. } = watch.what {
+            self.watches_of_documents += 1;
+        }
+        self.watch_of.insert(watch.what.clone(), watch.id);
+        self.watches.insert(watch.id, watch);
+    }
+
+    pub(super) fn remove_watch(&mut self, id: WatchRef) {
+        let Some(old) = self.watches.remove(&id) else { return };
+        if self.watch_of.get(&old.what) == Some(&id) {
+            self.watch_of.remove(&old.what);
+        }
+        if let Watching::GroupDocument { .. } = old.what {
+            self.watches_of_documents = self.watches_of_documents.saturating_sub(1);
+        }
+    }
+
     /// Whether a subscriber has yet to take the state as it is now.
     pub fn is_untold(&self, id: SubscriptionRef) -> bool {
         self.untold.contains(&id)

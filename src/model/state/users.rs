@@ -1,9 +1,38 @@
 //! Users, where they are registered, and what their clients have said.
 
+use super::unlink;
 use crate::model::*;
 use std::sync::Arc;
 
 impl Model {
+    pub(super) fn put_registration(&mut self, registration: Registration) {
+        self.remove_registration(&registration.public_id);
+        let of_user = self.registered.entry(registration.user.clone()).or_default();
+        of_user.insert(registration.public_id.clone());
+        self.registrations.insert(registration.public_id.clone(), registration);
+    }
+
+    pub(super) fn remove_registration(&mut self, public: &PublicId) {
+        if let Some(old) = self.registrations.remove(public) {
+            unlink(&mut self.registered, &old.user, public);
+        }
+    }
+
+    pub(super) fn put_settings(&mut self, settings: ClientSettings) {
+        let of_user = self.settings.entry(settings.user.clone()).or_default();
+        of_user.retain(|known| !is_of(known, &settings.client, settings.service));
+        of_user.push(settings);
+    }
+
+    pub(super) fn remove_settings(&mut self, user: &UserId, client: &ClientId, service: Service) {
+        if let Some(of_user) = self.settings.get_mut(user) {
+            of_user.retain(|known| !is_of(known, client, service));
+            if of_user.is_empty() {
+                self.settings.remove(user);
+            }
+        }
+    }
+
     /// A provisioned user.
     pub fn user(&self, id: &str) -> Option<&Arc<User>> {
         self.users.get(id)
@@ -35,6 +64,6 @@ impl Model {
     }
 }
 
-pub(super) fn is_of(settings: &ClientSettings, client: &ClientId, service: Service) -> bool {
+fn is_of(settings: &ClientSettings, client: &ClientId, service: Service) -> bool {
     settings.client == *client && settings.service == service
 }
