@@ -42,6 +42,8 @@ pub struct Policy {
     pub constituents_limit: usize,
     /// Interval granted for affiliations, seconds.
     pub affiliation_interval: u32,
+    /// Longest interval granted to subscriptions of functions elsewhere, seconds.
+    pub function_subscription_interval: u32,
     /// Groups that nobody leaves by de-affiliation.
     pub no_de_affiliation: Vec<GroupId>,
     /// Shortest life of a registration, seconds.
@@ -146,6 +148,10 @@ impl Policy {
             .key("affiliation_interval", "Interval granted for affiliations and subscriptions to them, seconds; 4294967295: not by time (TS 24.379 9.2.1.2).")
             .integer(1..=u32::MAX)
             .or(u32::MAX);
+        let function_subscription_interval = policy
+            .key("function_subscription_interval", "Longest interval granted to a subscription of a function elsewhere, seconds; it refreshes. What such a function has forgotten ends after that.")
+            .integer(60..=604_800)
+            .or(7_200);
         let no_de_affiliation = policy
             .key("no_de_affiliation", "Groups of this system that nobody leaves by de-affiliation (TS 23.280 10.8.4.2 step 2). The server of another system hears 403 with Warning 100, for clients of this one the group stays as it is. Who logs off here leaves.")
             .texts("URI", |text| identity(text).map(GroupId::new))
@@ -203,6 +209,7 @@ impl Policy {
             reserved_for,
             constituents_limit,
             affiliation_interval,
+            function_subscription_interval,
             no_de_affiliation,
             registration_minimum,
             registration_maximum,

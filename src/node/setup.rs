@@ -108,6 +108,7 @@ pub(super) fn policy(config: &Config) -> Policy {
         reserved_for: policy.reserved_for,
         constituents_limit: policy.constituents_limit,
         affiliation_interval: policy.affiliation_interval,
+        function_subscription_interval: policy.function_subscription_interval,
         no_de_affiliation: policy.no_de_affiliation.iter().cloned().collect(),
         registration_minimum: policy.registration_minimum,
         registration_maximum: policy.registration_maximum,

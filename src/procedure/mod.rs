@@ -64,6 +64,9 @@ pub struct Policy {
     pub constituents_limit: usize,
     /// Interval granted for affiliations and affiliation subscriptions, seconds (4294967295).
     pub affiliation_interval: u32,
+    /// Longest interval granted to subscriptions of functions elsewhere, seconds (7200). They refresh; a subscription whose
+    /// end was lost on the way ends after that.
+    pub function_subscription_interval: u32,
     /// Groups of this system that nobody leaves by de-affiliation (TS 23.280 10.8.4.2 step 2, 10.8.4.3 step 4).
     pub no_de_affiliation: std::collections::BTreeSet<GroupId>,
     /// Shortest life of a registration, seconds; 423 below (RFC 3261 10.3 step 7).

@@ -105,6 +105,7 @@ pub fn policy() -> Policy {
         reserved_for: Duration::from_secs(30),
         constituents_limit: 16,
         affiliation_interval: u32::MAX,
+        function_subscription_interval: 7_200,
         no_de_affiliation: std::collections::BTreeSet::new(),
         registration_minimum: 60,
         registration_maximum: 7200,

@@ -5,7 +5,8 @@ use super::Service;
 use super::alarms::Alarm;
 use crate::env::Time;
 use crate::mc::{affiliation, calls};
-use crate::model::{Change, Fact, Leg, LegLink, LegOwner};
+use crate::model::{Change, Fact, Leg, LegLink, LegOwner, Subscription};
+use std::time::Duration;
 
 impl Service {
     /// Takes one stored fact. All facts are taken before [`Self::resume`].
@@ -45,13 +46,13 @@ impl Service {
         for subscription in &subscriptions {
             let package = subscription.watched.package();
             let event_id = subscription.event_id.as_deref();
-            self.notifier.restore(
-                subscription.id,
-                package,
-                event_id,
-                &subscription.dialog,
-                subscription.expires,
-            );
+            // The interval may be shorter than before.
+            let longest = now.plus(Duration::from_secs(self.longest(&subscription.subscriber).into()));
+            let expires = subscription.expires.min(longest);
+            if expires < subscription.expires {
+                self.put(Fact::Subscription(Subscription { expires, ..subscription.clone() }));
+            }
+            self.notifier.restore(subscription.id, package, event_id, &subscription.dialog, expires);
         }
         let outcome = calls::restore(&mut view!(self, now), &mut self.open);
         self.carry_out(now, outcome);

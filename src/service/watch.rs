@@ -56,7 +56,8 @@ impl Service {
         request: &Request,
     ) -> Result<(), Unknown> {
         if request.to_tag().is_some() {
-            let longest = self.setup.policy.affiliation_interval;
+            let known = self.notifier.addressed(request).and_then(|id| self.model.subscription(id));
+            let longest = known.map_or(0, |known| self.longest(&known.subscriber));
             let (agent, ids, out) = (&mut self.agent, &mut self.ids, &mut self.out);
             self.notifier.in_dialog(now, ids, agent, request, id, longest, out, &mut self.notifier_events);
             return Ok(());
@@ -177,7 +178,7 @@ impl Service {
             return Err(refuse(Refusal::Full { what, limit }));
         }
         let asked = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
-        let longest = self.setup.policy.affiliation_interval;
+        let longest = self.longest(&subscriber);
         let expires = asked.unwrap_or(longest).min(longest);
         let id = SubscriptionRef(self.ids.number());
         let contact = match owner {
@@ -211,6 +212,16 @@ impl Service {
             None => self.notify(now, id, None, ended),
         }
         Ok(())
+    }
+
+    /// The longest interval that a subscriber is granted, seconds. A client that is gone is noticed by its registration; a
+    /// function elsewhere that has forgotten a subscription, by its refresh that does not come (RFC 6665 4.2.1.1).
+    pub(super) fn longest(&self, subscriber: &Subscriber) -> u32 {
+        let policy = &self.setup.policy;
+        match subscriber {
+            Subscriber::User(_) => policy.affiliation_interval,
+            Subscriber::Function(_) => policy.affiliation_interval.min(policy.function_subscription_interval),
+        }
     }
 
     /// Our Contact where no session stands behind it.

@@ -224,6 +224,11 @@ impl Notifier {
         events.append(&mut self.told);
     }
 
+    /// The subscription in whose dialog a request may be, by its To tag.
+    pub fn addressed(&self, request: &Request) -> Option<SubscriptionRef> {
+        self.dialogs.get(request.to_tag()?).copied()
+    }
+
     /// Sends (or queues behind the one that is not answered yet, replacing a queued one: the state is always full) a
     /// NOTIFY. `ended`: the reason of `terminated`; `None`: `active;expires=<rest>`, or `terminated;reason=timeout`
     /// if the subscription has ended by itself.
