@@ -329,10 +329,10 @@ fn call_hears(
         }
     } else if session.seats.contains_key(&leg) {
         match event {
-            LegEvent::Released { .. }
-            | LegEvent::Lost { .. }
-            | LegEvent::Cancelled
-            | LegEvent::Refused(_) => leaving::left(view, session, leg, out),
+            LegEvent::Released { .. } => leaving::left(view, session, leg, false, out),
+            LegEvent::Lost { .. } | LegEvent::Cancelled | LegEvent::Refused(_) => {
+                leaving::left(view, session, leg, true, out);
+            }
             LegEvent::Offered { offer, info } => {
                 upgrading::offered(view, session, leg, offer.as_ref(), info.as_deref(), out);
             }

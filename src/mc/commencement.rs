@@ -10,12 +10,16 @@
 //!    |<-- 200 / refusal ------| all required are in, and enough: 200
 //!    |                        | nobody can come any more, or abandoned: refusal, BYE and CANCEL to members
 //! ```
+//!
+//! The same rules hold inside a non-controlling function (`non_controlling`), whose caller is the controlling function of
+//! the temporary group: that one is answered with the first member, because its own TNG1 runs meanwhile, and is released if
+//! the constituent's rules come to nothing afterwards.
 
 use super::affiliation::by_call;
 use super::controlling::Standing;
-use super::leaving;
+use super::non_controlling::{self, On, State};
 use super::session::{Session, note, session_identity};
-use super::upgrading;
+use super::{leaving, upgrading};
 use crate::documents::SessionDescription;
 use crate::model::*;
 use crate::procedure::*;
@@ -29,12 +33,8 @@ pub(super) const COLLECTED_WARNINGS: usize = 16;
 pub(super) struct Commencement {
     /// Who waits.
     pub caller: Caller,
-    /// Required members that are not in the call.
-    pub missing: BTreeSet<UserId>,
-    /// The timer for them.
-    pub tng1: Tng1,
-    /// The call goes on without a required member (Warning 111).
-    pub incomplete: bool,
+    /// What the rules of the group ask for.
+    pub needs: Needs,
     /// Not all members could be asked (Warning 122).
     pub cut: bool,
     /// The best refusal of a member so far.
@@ -43,11 +43,21 @@ pub(super) struct Commencement {
     pub warnings: Vec<Warning>,
     /// The caller knows that a member is being alerted.
     pub alerting: bool,
+    /// The caller knows that a member's function has answered for it.
+    pub unconfirmed: bool,
     /// Who must vouch for the caller before anything else happens (`constituents`).
     pub vouching: Option<Box<Held>>,
-    /// The caller is the controlling function of a temporary group: it is answered with the first member
-    /// (TS 24.379 10.1.1.5), and with these warnings of ours.
-    pub first_suffices: bool,
+}
+
+/// What the rules of a group ask for before its call stands: required members, and how many.
+#[derive(Debug)]
+pub(super) struct Needs {
+    /// Required members that are not in the call.
+    pub missing: BTreeSet<UserId>,
+    /// The timer for them.
+    pub tng1: Tng1,
+    /// The call goes on without a required member (Warning 111).
+    pub incomplete: bool,
 }
 
 /// What waits until a system vouches for the caller.
@@ -63,6 +73,8 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Caller {
     pub leg: LegId,
+    /// As whom it takes part: the temporary group, for its controlling function.
+    pub user: UserId,
     pub client: Option<ClientId>,
     pub port: u16,
     pub answer: SessionDescription,
@@ -103,35 +115,32 @@ impl Commencement {
         let tng1 = if missing.is_empty() { Tng1::Off } else { Tng1::Running };
         Self {
             caller,
-            missing,
-            tng1,
-            incomplete: false,
+            needs: Needs { missing, tng1, incomplete: false },
             cut: false,
             refusal: None,
             warnings: Vec::new(),
             alerting: false,
+            unconfirmed: false,
             vouching: None,
-            first_suffices: false,
         }
     }
 
-    /// The rows of TS 24.379 6.3.3.3. `accepted`: members in the call; `pending`: members asked without an answer yet;
-    /// `minimum`: `on-network-minimum-number-to-start`.
+    /// What becomes of the caller. `accepted`: members in the call; `pending`: members asked without an answer yet.
     fn decide(&self, accepted: usize, pending: usize, minimum: usize) -> Decision {
         if self.vouching.is_some() {
             return if pending == 0 { Decision::GiveUp } else { Decision::Wait };
-        }
-        if self.first_suffices {
-            return match (accepted, pending) {
-                (0, 0) => Decision::GiveUp,
-                (0, _) => Decision::Wait,
-                _ => Decision::Answer,
-            };
         }
         // Every invited member rejected.
         if pending == 0 && accepted == 0 && self.refusal.is_some() {
             return Decision::GiveUp;
         }
+        self.needs.decide(accepted, pending, minimum)
+    }
+}
+
+impl Needs {
+    /// The rows of TS 24.379 6.3.3.3. `minimum`: `on-network-minimum-number-to-start`.
+    fn decide(&self, accepted: usize, pending: usize, minimum: usize) -> Decision {
         if self.tng1 == Tng1::Running && !self.missing.is_empty() {
             return Decision::Wait;
         }
@@ -141,17 +150,48 @@ impl Commencement {
         // Not in the clause: nobody is left who could make up the number.
         if pending == 0 { Decision::GiveUp } else { Decision::Wait }
     }
+
+    /// A member will not come. True if the call is abandoned for it.
+    fn lost(&mut self, user: &UserId, on_timeout: OnTimeout) -> bool {
+        if self.tng1 == Tng1::Off || !self.missing.contains(user) {
+            return false;
+        }
+        if self.tng1 == Tng1::Running && on_timeout == OnTimeout::Abandon {
+            return true;
+        }
+        self.missing.remove(user);
+        self.incomplete = true;
+        false
+    }
 }
 
-/// Acts on the state of the set-up. Nothing happens once the caller is answered.
+/// What the rules of the group still ask for.
+pub(super) fn needs(session: &mut Session) -> Option<&mut Needs> {
+    match &mut session.commencement {
+        Some(commencement) => Some(&mut commencement.needs),
+        None => session.needs.as_mut(),
+    }
+}
+
+/// Starts TNG1, if there are required members.
+pub(super) fn start_tng1(view: &View<'_>, session: &Session, out: &mut Outcome<Over>) {
+    let running = |commencement: &Commencement| commencement.needs.tng1 == Tng1::Running;
+    if session.commencement.as_ref().is_some_and(running) {
+        let tng1 = session.call.group.acknowledgement_timeout.unwrap_or(view.policy.tng1_default);
+        out.sends.push(Send::WakeAt { at: view.now.plus(tng1), wake: Wake::Tng1(session.call.id) });
+    }
+}
+
+/// Acts on the state of the set-up. Nothing happens once the caller is answered and the group's rules are met.
 pub(super) fn look(view: &mut View<'_>, session: &mut Session, out: &mut Outcome<Over>) {
     let minimum = usize::from(session.call.group.minimum_to_start);
     let (accepted, pending) = (session.heads(), session.asked.len());
     let group = session.call.group.id.clone();
-    let Some(commencement) = &mut session.commencement else { return };
+    let inviting = State::of(Some(session)) == State::Inviting;
+    let Some(commencement) = &mut session.commencement else {
+        return stand(view, session, (accepted, pending, minimum), out);
+    };
     match commencement.decide(accepted, pending, minimum) {
-        Decision::Wait => {}
-        Decision::Answer => answer(view, session, false, out),
         Decision::GiveUp => {
             let none = match commencement.vouching {
                 Some(_) => Refusal::NotMember(group),
@@ -159,6 +199,33 @@ pub(super) fn look(view: &mut View<'_>, session: &mut Session, out: &mut Outcome
             };
             let refusal = commencement.refusal.take().unwrap_or_else(|| none.into());
             give_up(view, session, refusal, "nobody is left to start with", out);
+        }
+        // The controlling function of a temporary group is answered with the first member.
+        Decision::Wait | Decision::Answer if inviting => match (accepted, pending) {
+            (0, 0) => {
+                give_up(view, session, Refusal::TooFewMembers.into(), "nobody is left to start with", out)
+            }
+            (0, _) => {}
+            _ => non_controlling::step(view, session, On::FirstMember, "", out),
+        },
+        Decision::Wait => {}
+        Decision::Answer => answer(view, session, false, out),
+    }
+}
+
+/// The rules of a constituent whose controlling function above was answered before they were met.
+fn stand(
+    view: &mut View<'_>,
+    session: &mut Session,
+    (accepted, pending, minimum): (usize, usize, usize),
+    out: &mut Outcome<Over>,
+) {
+    let Some(needs) = &session.needs else { return };
+    match needs.decide(accepted, pending, minimum) {
+        Decision::Wait => {}
+        Decision::Answer => session.needs = None,
+        Decision::GiveUp => {
+            non_controlling::step(view, session, On::Failed, "too few members came", out);
         }
     }
 }
@@ -171,10 +238,13 @@ pub(super) fn accepted(
     warnings: &[Warning],
     out: &mut Outcome<Over>,
 ) {
-    let Some(commencement) = &mut session.commencement else { return };
-    commencement.missing.remove(user);
+    let Some(needs) = needs(session) else { return };
+    needs.missing.remove(user);
     for warning in warnings {
-        if commencement.warnings.len() < COLLECTED_WARNINGS && !commencement.warnings.contains(warning) {
+        if let Some(commencement) = &mut session.commencement
+            && commencement.warnings.len() < COLLECTED_WARNINGS
+            && !commencement.warnings.contains(warning)
+        {
             commencement.warnings.push(warning.clone());
         }
     }
@@ -189,71 +259,80 @@ pub(super) fn refused(
     rejection: Rejection,
     out: &mut Outcome<Over>,
 ) {
-    let Some(commencement) = &mut session.commencement else {
-        // The call goes on without this member; if it was the last one asked, somebody may be alone now.
-        leaving::release_policy(view, session, out);
-        return;
-    };
-    if commencement.missing.contains(user) && commencement.tng1 != Tng1::Off {
-        let abandon = session.call.group.on_acknowledgement_timeout == OnTimeout::Abandon;
-        if commencement.tng1 == Tng1::Running && abandon {
-            let mut rejection = presentable(rejection);
-            rejection.warnings.push(Warning::coded(112));
-            give_up(view, session, rejection, &format!("required member {user} rejected"), out);
-            return;
-        }
-        commencement.missing.remove(user);
-        commencement.incomplete = true;
-    }
+    let on_timeout = session.call.group.on_acknowledgement_timeout;
+    let established = session.commencement.is_none();
     let rejection = presentable(rejection);
-    let best = commencement.refusal.as_ref();
-    if best.is_none_or(|best| rank(rejection.status) < rank(best.status)) {
-        commencement.refusal = Some(rejection);
+    if needs(session).is_some_and(|needs| needs.lost(user, on_timeout)) {
+        let why = format!("required member {user} rejected");
+        let warnings = rejection.warnings.iter().cloned().chain([Warning::coded(112)]).collect();
+        return give_up(view, session, Rejection { warnings, ..rejection }, &why, out);
+    }
+    if let Some(commencement) = &mut session.commencement {
+        let best = commencement.refusal.as_ref();
+        if best.is_none_or(|best| rank(rejection.status) < rank(best.status)) {
+            commencement.refusal = Some(rejection);
+        }
     }
     look(view, session, out);
+    // The call goes on without this member; if it was the last one asked, somebody may be alone now.
+    if established {
+        leaving::release_policy(view, session, out);
+    }
 }
 
 /// TNG1 expired.
 pub(super) fn timed_out(view: &mut View<'_>, session: &mut Session, out: &mut Outcome<Over>) {
-    let Some(commencement) = &mut session.commencement else { return };
-    if commencement.tng1 != Tng1::Running {
+    let on_timeout = session.call.group.on_acknowledgement_timeout;
+    let Some(needs) = needs(session).filter(|needs| needs.tng1 == Tng1::Running) else { return };
+    if needs.missing.is_empty() {
         return;
     }
-    match session.call.group.on_acknowledgement_timeout {
+    match on_timeout {
         OnTimeout::Abandon => {
             give_up(view, session, Refusal::TooFewMembers.into(), "TNG1 expired", out);
         }
         OnTimeout::Proceed => {
-            commencement.tng1 = Tng1::Expired;
-            commencement.incomplete |= !commencement.missing.is_empty();
+            needs.tng1 = Tng1::Expired;
+            needs.incomplete = true;
             look(view, session, out);
         }
     }
 }
 
 /// A provisional answer of a member. The first 180 goes on to the caller; on a 183 with `P-Answer-State: Unconfirmed`
-/// the caller may be answered if the media function keeps the speech until a member is there.
+/// the caller may be answered if the media function keeps the speech until a member is there. If it does not, that of the
+/// temporary group's controlling function may: the 183 goes on to it.
 pub(super) fn progress(
     view: &mut View<'_>,
     session: &mut Session,
     progress: &Progress,
     out: &mut Outcome<Over>,
 ) {
+    let inviting = State::of(Some(session)) == State::Inviting;
     let Some(commencement) = &mut session.commencement else { return };
-    if progress.unconfirmed && commencement.tng1 != Tng1::Running && view.policy.buffers_media {
+    let leg = commencement.caller.leg;
+    let tell = |status, unconfirmed| {
+        let progress = Progress { status, unconfirmed, warnings: Vec::new() };
+        Send::Call(CallSend::Progress { leg, progress })
+    };
+    if progress.unconfirmed && view.policy.buffers_media && inviting {
+        non_controlling::step(view, session, On::Unconfirmed, "", out);
+    } else if progress.unconfirmed && view.policy.buffers_media && commencement.needs.tng1 != Tng1::Running {
         answer(view, session, true, out);
+    } else if progress.unconfirmed && inviting && !commencement.unconfirmed {
+        commencement.unconfirmed = true;
+        out.sends.push(tell(183, true));
     } else if progress.status == 180 && !commencement.alerting {
         commencement.alerting = true;
-        let progress = Progress { status: 180, unconfirmed: false, warnings: Vec::new() };
-        out.sends.push(Send::Call(CallSend::Progress { leg: commencement.caller.leg, progress }));
+        out.sends.push(tell(180, false));
     }
 }
 
 /// TS 24.379 6.3.3.2.3.2: 200 to the caller. Own warnings stand first (step 7).
-fn answer(view: &mut View<'_>, session: &mut Session, unconfirmed: bool, out: &mut Outcome<Over>) {
+pub(super) fn answer(view: &mut View<'_>, session: &mut Session, unconfirmed: bool, out: &mut Outcome<Over>) {
     let Some(commencement) = session.commencement.take() else { return };
     let mut warnings = Vec::new();
-    if commencement.incomplete {
+    if commencement.needs.incomplete {
         warnings.push(Warning::coded(111));
     }
     if commencement.cut {
@@ -274,11 +353,15 @@ fn answer(view: &mut View<'_>, session: &mut Session, unconfirmed: bool, out: &m
     };
     out.sends.push(Send::Call(CallSend::Accept { leg, acceptance: Box::new(acceptance) }));
     caller.affiliate(view, &session.call, out);
-    let name = session.caller();
-    session.seat(view, leg, name, caller.client, caller.port, out);
+    session.seat(view, leg, caller.user, caller.client, caller.port, out);
     session.describe(leg, answer);
     let line = format!("call {} established with {} participants", session.call.id, session.seats.len());
     note(out, line);
+    // What the constituent's own rules ask for is looked at further.
+    if State::of(Some(session)) == State::NonControlling {
+        session.needs = Some(commencement.needs);
+        look(view, session, out);
+    }
 }
 
 /// The call does not come about: the caller is refused, members are released or no longer asked.
@@ -289,11 +372,24 @@ pub(super) fn give_up(
     why: &str,
     out: &mut Outcome<Over>,
 ) {
-    if let Some(commencement) = &session.commencement {
+    if let Some(commencement) = &mut session.commencement {
+        commencement.refusal = Some(rejection);
+    }
+    if session.call.superior.is_some() {
+        return non_controlling::step(view, session, On::Failed, why, out);
+    }
+    refuse(session, out);
+    session.end(view, why, out);
+}
+
+/// The caller, if it waits still, is refused.
+pub(super) fn refuse(session: &mut Session, out: &mut Outcome<Over>) {
+    if let Some(commencement) = &mut session.commencement
+        && let Some(rejection) = commencement.refusal.take()
+    {
         let leg = commencement.caller.leg;
         out.sends.push(Send::Call(CallSend::Refuse { leg, rejection: Box::new(rejection) }));
     }
-    session.end(view, why, out);
 }
 
 /// What the caller may see of a member's refusal: the code, warnings and indications, no contacts. A redirection means

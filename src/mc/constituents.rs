@@ -173,7 +173,7 @@ pub(super) fn accepted(
     if let Some(document) = view.model.group(Side::Mc, asked.user.as_str())
         && let Some(commencement) = &mut session.commencement
     {
-        commencement.missing.retain(|user| !document.members.contains_key(user));
+        commencement.needs.missing.retain(|user| !document.members.contains_key(user));
     }
     if says(&acceptance.warnings, AUTHORISED) {
         vouched(view, session, out);

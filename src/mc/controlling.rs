@@ -242,7 +242,7 @@ fn begin(
         answer_modes: invitation.answer_modes,
         hops: invitation.hops.saturating_sub(1).min(FIRST_HOPS),
     };
-    let caller = Caller { leg, client, port, answer, standing };
+    let caller = Caller { leg, user, client, port, answer, standing };
     let mut out = Outcome::default();
     let mut session = if document.prearranged {
         invite_members(view, call, template, caller, &members, (asked, vouching), &mut out)
@@ -310,11 +310,8 @@ fn invite_members(
     if let Some(at) = call.ends {
         out.sends.push(Send::WakeAt { at, wake: Wake::Tng3(id) });
     }
-    if commencement.tng1 == commencement::Tng1::Running {
-        let tng1 = call.group.acknowledgement_timeout.unwrap_or(view.policy.tng1_default);
-        out.sends.push(Send::WakeAt { at: view.now.plus(tng1), wake: Wake::Tng1(id) });
-    }
     let mut session = Session::new(call, template, Some(commencement));
+    commencement::start_tng1(view, &session, out);
     let mut unasked = Vec::new();
     for (user, clients) in invitees {
         if let Err(refusal) = inviting::invite(view, &mut session, &user, &clients, out) {

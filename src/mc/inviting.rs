@@ -101,7 +101,7 @@ fn info(session: &Session, user: &UserId) -> McInfo {
     let mut info = McInfo {
         session_type: Some("prearranged".to_owned()),
         request_uri: Some(user.to_string()),
-        calling_user: Some(call.initiator.to_string()),
+        calling_user: Some(call.superior.as_ref().map_or(&call.initiator, |above| &above.caller).to_string()),
         calling_group: Some(calling_group),
         associated_group,
         broadcast: call.broadcast.then_some(true),

@@ -6,19 +6,27 @@
 //!    |                       | release policy: too few ->  |-- BYE to all
 //! ```
 
-use super::commencement;
+use super::non_controlling::{self, On, State};
 use super::session::Session;
-use super::{groups, non_controlling};
+use super::{commencement, groups};
 use crate::model::*;
 use crate::procedure::*;
 use std::collections::BTreeSet;
 
-/// A participant is gone: BYE, or its session broke.
-pub(super) fn left(view: &mut View<'_>, session: &mut Session, leg: LegId, out: &mut Outcome<Over>) {
+/// A participant is gone: it left, or (`lost`) its session broke.
+pub(super) fn left(
+    view: &mut View<'_>,
+    session: &mut Session,
+    leg: LegId,
+    lost: bool,
+    out: &mut Outcome<Over>,
+) {
     let above = session.is_superior(leg);
     let Some(user) = session.vacate(view, leg, out) else { return };
     if above {
-        return non_controlling::released(view, session, out);
+        let event = if lost { On::Lost } else { On::Released };
+        let why = "the controlling function of the temporary group is gone";
+        return non_controlling::step(view, session, event, why, out);
     }
     after(view, session, &user, out);
 }
@@ -45,7 +53,7 @@ pub(super) fn deaffiliated(
             };
             if !stays {
                 out.sends.push(Send::Call(CallSend::Release { leg, reason: None }));
-                left(view, session, leg, out);
+                left(view, session, leg, false, out);
             }
         } else if still.is_empty()
             && let Some(asked) = session.answered(leg)
@@ -60,13 +68,14 @@ pub(super) fn deaffiliated(
         }
     }
     if session.commencement.is_none() && !enough_affiliated(view.model, session) {
-        session.end(view, "fewer affiliated members than the minimum", out);
+        end(view, session, On::Failed, "fewer affiliated members than the minimum", out);
     }
 }
 
-/// TNG3 expired (TS 24.379 6.3.8.1).
+/// TNG3 expired (TS 24.379 6.3.8.1). The call of a constituent waits while it is part of that of its temporary group,
+/// whose own TNG3 counts for both.
 pub(super) fn timed_out(view: &mut View<'_>, session: &mut Session, out: &mut Outcome<Over>) {
-    if session.call.ends.is_none_or(|ends| view.now < ends) {
+    if session.call.ends.is_none_or(|ends| view.now < ends) || session.call.superior.is_some() {
         return;
     }
     if session.commencement.is_some() {
@@ -78,34 +87,54 @@ pub(super) fn timed_out(view: &mut View<'_>, session: &mut Session, out: &mut Ou
 
 /// The caller gave up before the answer: members are released or no longer asked.
 pub(super) fn cancelled(view: &mut View<'_>, session: &mut Session, out: &mut Outcome<Over>) {
-    session.end(view, "the caller gave up", out);
+    let event = if State::of(Some(session)) == State::Inviting { On::Cancelled } else { On::Over };
+    end(view, session, event, "the caller gave up", out);
+}
+
+/// The end of a call; where it is part of that of a temporary group, by the figure.
+fn end(view: &mut View<'_>, session: &mut Session, event: On, why: &str, out: &mut Outcome<Over>) {
+    match session.call.superior {
+        Some(_) => non_controlling::step(view, session, event, why, out),
+        None => session.end(view, why, out),
+    }
 }
 
 /// What the loss of a participant means for the call.
 fn after(view: &mut View<'_>, session: &mut Session, user: &UserId, out: &mut Outcome<Over>) {
-    if session.commencement.is_some() {
+    let established = session.commencement.is_none();
+    let required = session.members().get(user).is_some_and(|member| member.required);
+    if let Some(needs) = commencement::needs(session) {
         let gone = Rejection { status: 480, ..Rejection::default() };
-        let required = session.members().get(user).is_some_and(|member| member.required);
-        if required && let Some(commencement) = &mut session.commencement {
-            commencement.missing.insert(user.clone());
+        if required {
+            needs.missing.insert(user.clone());
         }
         commencement::refused(view, session, user, gone, out);
     } else if session.call.broadcast && *user == session.call.initiator {
-        session.end(view, "the initiator of the broadcast left", out);
-    } else {
+        end(view, session, On::Over, "the initiator of the broadcast left", out);
+    }
+    let last = session.heads() <= 1 && session.asked.is_empty();
+    if established && last && State::of(Some(session)) == State::NonControlling {
+        end(view, session, On::TooFew, "too few members", out);
+    } else if established {
         release_policy(view, session, out);
     }
 }
 
 /// TS 24.379 6.3.8.1: a call of one participant, with nobody else to come, ends. Looked at when somebody left or will
-/// not come, so that the first one of a chat group call is not sent away.
+/// not come, so that the first one of a chat group call is not sent away. As part of the call of a temporary group, one
+/// participant has others to speak to; that the last but one has left is looked at in [`after`].
 pub(super) fn release_policy(view: &mut View<'_>, session: &mut Session, out: &mut Outcome<Over>) {
     if session.over || session.commencement.is_some() {
         return;
     }
-    let heads = session.heads();
-    if heads == 0 || heads == 1 && session.asked.is_empty() {
-        session.end(view, "too few participants", out);
+    let nobody_comes = session.asked.is_empty();
+    let too_few = match (session.heads(), &session.call.superior) {
+        (0, None) => true,
+        (1, None) | (0, Some(_)) => nobody_comes,
+        _ => false,
+    };
+    if too_few {
+        end(view, session, On::TooFew, "too few participants", out);
     }
 }
 

@@ -2,18 +2,25 @@
 //! controls. TS 24.379 6.3.4, 10.1.1.5.
 //!
 //! ```text
-//!             INVITE(isfocus), members not shared              first member 200
-//!  Idle --------------------------------------------> Inviting ------------------> NonControlling
-//!   |  INVITE, members shared: 403 + members, stay       | all failed: 4xx, Idle     |  BYE of the controlling function,
-//!   |                                                    |                           |  or <= 1 member: BYE to all, Idle
-//!   | a call of the constituent itself
-//!   +---> Controlling -- INVITE(isfocus) for its temporary group: 200, 123, floor-state --> Merged
-//!              ^                                                                              |
-//!              +---------------- BYE of the controlling function: split ---------------------+
+//!  controlling function        non-controlling function              members
+//!    |-- INVITE, isfocus ------------>| 10.1.1.5.2.1: `checked`         |
+//!    |<-- 403, members ---------------| of a system that is told them   |
+//!    |                                |-- INVITE ---------------------->|
+//!    |<-- 200 (147) ------------------|<------------------- first 200 --|
+//!    |                                | TNG1 and the rules of the constituent (`commencement`)
+//!    |<-- 200, 123, floor-state ------| a call of the constituent runs: it is taken along
+//!    |-- BYE ------------------------>|-- BYE to all, or the running call splits off again
 //! ```
 //!
+//! Where it goes from where is a table: [`figure`].
+//!
 //! The call of the constituent is an ordinary call of this server (`session`) with one participant more: the controlling
-//! function of the temporary group ([`Superior`]). What its members do is what members of any call do.
+//! function of the temporary group ([`Superior`]). What its members do is what members of any call do. A constituent of our
+//! own temporary group whose call is running is taken along in the same way, in memory.
+
+mod figure;
+
+pub(super) use figure::{On, State};
 
 use super::calls::Open;
 use super::commencement::{self, Caller, Commencement};
@@ -24,6 +31,7 @@ use super::{groups, inviting, leaving, upgrading};
 use crate::documents::{McInfo, SessionDescription};
 use crate::model::*;
 use crate::procedure::*;
+use figure::{Do, next};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -39,6 +47,8 @@ struct Request {
     caller: UserId,
     /// The caller is a member of ours, and may begin a call.
     authorised: bool,
+    /// The system that asks is told our members.
+    shared: bool,
     offer: SessionDescription,
     answer: SessionDescription,
     port: u16,
@@ -65,10 +75,20 @@ pub(super) fn incoming(
     }
     // 1.
     let port = view.media.take().ok_or(Refusal::NoResources { what: "media ports" })?;
-    let result = checked(view, open, leg, port, from, invitation).and_then(|request| {
-        match open.call_on(view.model, request.invitation.service, &request.document.id) {
-            Some(session) => Ok(merge(view, session, request)),
-            None => begin(view, open, request),
+    let result = checked(view, leg, port, from, invitation).and_then(|request| {
+        let (service, group) = (request.invitation.service, &request.document.id);
+        let event = if request.shared { On::Asked } else { On::Invited };
+        let session = open.call_on(view.model, service, group);
+        let actions = next(State::of(session.as_deref()), event).map_or(&[][..], |(_, actions)| actions);
+        match (actions.first(), session) {
+            (Some(Do::TellMembers), _) => {
+                let users = groups::affiliated_members(view.model, service, group).into_keys().collect();
+                let members = SharedMembers { group: group.clone(), users };
+                Err(Refusal::MembersInstead(Box::new(members)))
+            }
+            (Some(Do::Invite), _) => begin(view, open, request),
+            (Some(Do::TakeAlong), Some(session)) => Ok(merge(view, session, request)),
+            _ => Err(Refusal::FocusAssigned),
         }
     });
     if result.is_err() {
@@ -79,8 +99,7 @@ pub(super) fn incoming(
 
 /// Checks 2 to 7 of 10.1.1.5.2.1, in this order.
 fn checked(
-    view: &mut View<'_>,
-    open: &mut Open,
+    view: &View<'_>,
     leg: LegId,
     port: u16,
     from: &crate::procedure::Caller,
@@ -117,31 +136,27 @@ fn checked(
     if mark.is_none_or(|mark| mark.temporary != temporary) {
         return Err(Refusal::NotRegroupedInto);
     }
-    if open.call_on(view.model, service, &group).is_some_and(|session| session.call.superior.is_some()) {
-        return Err(Refusal::FocusAssigned);
-    }
     // 7.
     let authorised = document.members.contains_key(&caller);
     if authorised && !document.rules.initiate.includes(&caller, true) {
         return Err(Refusal::MayNotInitiate);
     }
-    if view.policy.partner(domain).is_some_and(|partner| partner.shares_members) {
-        let users = groups::affiliated_members(view.model, service, &group).into_keys().collect();
-        return Err(Refusal::MembersInstead(Box::new(SharedMembers { group, users })));
-    }
+    let shared = view.policy.partner(domain).is_some_and(|partner| partner.shares_members);
     let name = UserId::new(temporary.as_str());
     let media = media_leg(view, &document, &document.members, &name, leg, port, false);
     let answer = offer.answer(&media).map_err(|why| Refusal::MediaNotAcceptable { why })?;
-    Ok(Request { leg, document, temporary, caller, authorised, offer, answer, port, invitation })
+    Ok(Request { leg, document, temporary, caller, authorised, shared, offer, answer, port, invitation })
 }
 
-/// Idle to Inviting: our affiliated members are invited, the controlling function is answered with the first of them.
+/// Our affiliated members are invited, the controlling function is answered with the first of them. The rules of the
+/// constituent about required members hold, unless the controlling function says that they do not (`required`).
 fn begin(
     view: &mut View<'_>,
     open: &mut Open,
     request: Request,
 ) -> Result<(CallRef, Outcome<Over>), Refusal> {
-    let Request { leg, document, temporary, caller, authorised, offer, answer, port, invitation } = request;
+    let Request { leg, document, temporary, caller, authorised, offer, answer, port, invitation, .. } =
+        request;
     let service = invitation.service;
     let mut invitees: BTreeMap<UserId, BTreeSet<ClientId>> =
         groups::affiliated_members(view.model, service, &document.id);
@@ -160,7 +175,7 @@ fn begin(
         group: document.as_ref().clone(),
         members: MemberList::default(),
         service,
-        initiator: caller,
+        initiator: caller.clone(),
         broadcast: invitation.info.broadcast == Some(true),
         priority,
         resource_priority: invitation.resource_priority,
@@ -169,8 +184,16 @@ fn begin(
         // TNG3 is the controlling function's.
         ends: None,
         orphaned: false,
-        superior: Some(Superior { leg, temporary, merged: false }),
+        superior: Some(Superior { leg, temporary: temporary.clone(), caller: caller.clone(), merged: false }),
     };
+    let required: BTreeSet<UserId> = document
+        .members
+        .iter()
+        .filter(|(user, member)| {
+            member.required && **user != caller && invitation.info.required != Some(false)
+        })
+        .map(|(user, _)| user.clone())
+        .collect();
     let template = Template {
         info: invitation.info,
         offer: Some(offer),
@@ -182,40 +205,62 @@ fn begin(
         &mut out,
         format!("call {id} on {} began for its temporary group: {} members", document.id, invitees.len()),
     );
-    let standing = Standing::Affiliated;
-    let above = Caller { leg, client: None, port, answer, standing };
-    let mut commencement = Commencement::new(above, BTreeSet::new());
-    commencement.first_suffices = true;
+    let user = UserId::new(temporary.as_str());
+    let above = Caller { leg, user, client: None, port, answer, standing: Standing::Affiliated };
+    let mut commencement = Commencement::new(above, required);
     let warnings = vouching(authorised);
     commencement.warnings.clone_from(&warnings);
     let progress = Progress { status: 183, unconfirmed: false, warnings };
     out.sends.push(Send::Call(CallSend::Progress { leg, progress }));
     let mut session = Session::new(call, template, Some(commencement));
-    let required = |user: &UserId| document.members.get(user).is_some_and(|member| member.required);
-    let (mut first, others): (Vec<_>, Vec<_>) = invitees.into_iter().partition(|(user, _)| required(user));
-    first.extend(others);
-    for (user, clients) in first {
-        if session.is_full(session.participants() + session.asked.len()) {
-            break;
-        }
-        if let Err(refusal) = inviting::invite(view, &mut session, &user, &clients, &mut out) {
-            note(&mut out, format!("{user} not invited to call {id}: {refusal}"));
-        }
-    }
+    commencement::start_tng1(view, &session, &mut out);
+    invite_all(view, &mut session, invitees, &mut out);
     commencement::look(view, &mut session, &mut out);
     session.settle(view.model, &mut out);
     open.keep(session);
     Ok((id, out))
 }
 
-/// Controlling to Merged: the running call of the constituent becomes part of that of the temporary group.
+/// Members who are not in the call yet are asked, required ones first, as far as the group has places.
+fn invite_all(
+    view: &mut View<'_>,
+    session: &mut Session,
+    invitees: BTreeMap<UserId, BTreeSet<ClientId>>,
+    out: &mut Outcome<Over>,
+) {
+    let required = |user: &UserId| session.members().get(user).is_some_and(|member| member.required);
+    let (mut first, others): (Vec<_>, Vec<_>) = invitees.into_iter().partition(|(user, _)| required(user));
+    first.extend(others);
+    let mut unasked = Vec::new();
+    for (user, clients) in first {
+        if !session.legs_of(&user).is_empty() {
+            continue;
+        }
+        if session.is_full(session.participants() + session.asked.len()) {
+            if let Some(commencement) = &mut session.commencement {
+                commencement.cut = true;
+            }
+            break;
+        }
+        if let Err(refusal) = inviting::invite(view, session, &user, &clients, out) {
+            unasked.push((user, refusal));
+        }
+    }
+    for (user, refusal) in unasked {
+        note(out, format!("{user} not invited to call {}: {refusal}", session.call.id));
+        commencement::refused(view, session, &user, refusal.into(), out);
+    }
+}
+
+/// The running call of the constituent becomes part of that of the temporary group. Its affiliated members who are not in
+/// it are invited: whoever declined it or left it has not declined the call of the temporary group.
 fn merge(view: &mut View<'_>, session: &mut Session, request: Request) -> (CallRef, Outcome<Over>) {
-    let Request { leg, temporary, authorised, answer, port, invitation, .. } = request;
+    let Request { leg, temporary, caller, authorised, answer, port, invitation, .. } = request;
     let mut out = Outcome::default();
     let id = session.call.id;
     note(&mut out, format!("call {id} on {} is part of that on {temporary} now", session.call.group.id));
     let name = UserId::new(temporary.as_str());
-    session.call.superior = Some(Superior { leg, temporary, merged: true });
+    session.call.superior = Some(Superior { leg, temporary, caller: caller.clone(), merged: true });
     session.touch();
     let mut warnings = vouching(authorised);
     warnings.push(Warning::coded(RUNNING));
@@ -232,6 +277,16 @@ fn merge(view: &mut View<'_>, session: &mut Session, request: Request) -> (CallR
     if upgrading::change(session, &invitation.info) {
         upgrading::tell_others(view, session, &[leg], &mut out);
     }
+    if session.call.group.prearranged {
+        session.declined.clear();
+        let mut invitees =
+            groups::affiliated_members(view.model, session.call.service, &session.call.group.id);
+        invitees.remove(&caller);
+        if session.commencement.is_some() {
+            invitees.remove(&session.call.initiator);
+        }
+        invite_all(view, session, invitees, &mut out);
+    }
     (id, out)
 }
 
@@ -240,17 +295,39 @@ fn vouching(authorised: bool) -> Vec<Warning> {
     if authorised { vec![Warning::coded(AUTHORISED)] } else { Vec::new() }
 }
 
-/// The controlling function released us, or was lost: NonControlling to Idle, Merged back to Controlling (10.1.1.5.2.4).
-pub(super) fn released(view: &mut View<'_>, session: &mut Session, out: &mut Outcome<Over>) {
-    let Some(superior) = session.call.superior.take() else { return };
+/// What an event means to the call of a constituent: what the figure says. `why`: for the operator's line if it ends.
+pub(super) fn step(
+    view: &mut View<'_>,
+    session: &mut Session,
+    event: On,
+    why: &str,
+    out: &mut Outcome<Over>,
+) {
+    let Some((_, actions)) = next(State::of(Some(session)), event) else { return };
+    for action in actions {
+        match action {
+            Do::Accept => commencement::answer(view, session, false, out),
+            Do::AcceptUnconfirmed => commencement::answer(view, session, true, out),
+            Do::Refuse => commencement::refuse(session, out),
+            Do::End => {
+                upgrading::undecided(session, out);
+                session.end(view, why, out);
+            }
+            Do::Split => split(view, session, out),
+            // The answers to an INVITE of a controlling function: `incoming`.
+            Do::TellMembers | Do::Invite | Do::TakeAlong | Do::RefuseAssigned => {}
+        }
+    }
+}
+
+/// The call is the constituent's own again, with its own TNG3.
+fn split(view: &mut View<'_>, session: &mut Session, out: &mut Outcome<Over>) {
+    session.call.superior = None;
     session.touch();
     upgrading::undecided(session, out);
-    if superior.merged {
-        note(out, format!("call {} on {} split off again", session.call.id, session.call.group.id));
-        leaving::release_policy(view, session, out);
-    } else {
-        session.end(view, "the controlling function of the temporary group released it", out);
-    }
+    note(out, format!("call {} on {} split off again", session.call.id, session.call.group.id));
+    leaving::timed_out(view, session, out);
+    leaving::release_policy(view, session, out);
 }
 
 #[cfg(test)]

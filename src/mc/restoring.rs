@@ -36,7 +36,7 @@ pub(super) fn calls(view: &mut View<'_>, out: &mut Outcome<Over>) -> Vec<Session
         let gone: Vec<LegId> = session.seats.keys().copied().filter(|leg| !stands(model, *leg)).collect();
         for leg in gone {
             release(model, leg, out);
-            leaving::left(view, &mut session, leg, out);
+            leaving::left(view, &mut session, leg, true, out);
         }
         leaving::timed_out(view, &mut session, out);
         // Invitations that waited for an answer are lost: nobody else will come. A chat group call waits for anyone.

@@ -1,7 +1,7 @@
 //! A group call at its controlling function while it runs: who is in, who is asked, what the caller waits for. The
 //! procedures of this room share it; what of it outlives a restart is in `Fact::Call` and `Fact::Participant`.
 
-use super::commencement::Commencement;
+use super::commencement::{Commencement, Needs};
 use super::groups;
 use super::upgrading::Passed;
 use crate::documents::{McInfo, SessionDescription, sdp::MediaLeg};
@@ -24,6 +24,8 @@ pub(super) struct Session {
     stored: bool,
     /// What the caller waits for; `None`: the call is established.
     pub commencement: Option<Commencement>,
+    /// What a constituent's own rules ask for, after the controlling function above was answered.
+    pub needs: Option<Needs>,
     /// What invitations to members are made of.
     pub template: Template,
     /// Participants, by their leg.
@@ -81,6 +83,7 @@ impl Session {
             changed: true,
             stored: false,
             commencement,
+            needs: None,
             template,
             seats: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -151,14 +154,6 @@ impl Session {
     pub fn is_of(&self, group: &str) -> bool {
         let above = self.call.superior.as_ref().is_some_and(|superior| superior.temporary.as_str() == group);
         above || self.call.group.id.as_str() == group
-    }
-
-    /// As whom the one who asked for the call takes part.
-    pub fn caller(&self) -> UserId {
-        match &self.call.superior {
-            Some(superior) => UserId::new(superior.temporary.as_str()),
-            None => self.call.initiator.clone(),
-        }
     }
 
     /// The constituents of the temporary group whose call this is, or takes part in, that wait for it where the operator

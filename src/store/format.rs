@@ -155,7 +155,12 @@ fn samples() -> Vec<Fact> {
             started: Time::from_millis(1),
             ends: (number == 0).then(|| Time::from_millis(2)),
             orphaned: number == 2,
-            superior: Some(Superior { leg: LegId(77), temporary: "sip:tg@two.example".into(), merged: true }),
+            superior: Some(Superior {
+                leg: LegId(77),
+                temporary: "sip:tg@two.example".into(),
+                caller: "sip:zoe@two.example".into(),
+                merged: true,
+            }),
         }));
     }
     for (number, role) in

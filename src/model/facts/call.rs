@@ -43,6 +43,8 @@ pub struct Superior {
     pub leg: LegId,
     /// The temporary group.
     pub temporary: GroupId,
+    /// Who called it.
+    pub caller: UserId,
     /// The call ran before: it splits off and goes on when the controlling function releases it.
     pub merged: bool,
 }
