@@ -53,6 +53,54 @@ fn the_first_request_after_a_restart_asks_to_store_its_cseq() {
     assert_eq!(stand.agent.stored(session).map(|fact| fact.local_cseq), Some(RESTART_CSEQ_GAP + 2));
 }
 
+/// A process that dies again and again, each time after so many requests; only what it was told to store lives on.
+/// Returns the CSeq of every request that it sent.
+fn lives(stand: &mut Stand, session: SessionId, first: u32, requests: &[u32]) -> Vec<u32> {
+    let mut stored = stand.agent.stored(session).expect("it is stored");
+    stored.local_cseq = first;
+    let mut sent = Vec::new();
+    for requests in requests {
+        stand.restart();
+        let session = stand.agent.restore(stand.now, &mut stand.ids, &stored);
+        for _ in 0..*requests {
+            in_session(stand, session, Method::Info, None).expect("it goes out");
+            let cseq = stand.only().get(Name::CSeq);
+            sent.push(cseq.split(' ').next().and_then(|number| number.parse().ok()).expect("a number"));
+            if stand.told() == ["Moved"] {
+                stored = stand.agent.stored(session).expect("it is stored");
+            }
+        }
+    }
+    sent
+}
+
+// RFC 3261 12.2.2: a peer refuses what is lower than it has seen.
+#[test]
+fn cseq_grows_over_any_number_of_restarts() {
+    let (mut stand, _, session) = called();
+    let pattern = [1, 0, 0, UNTOLD_CSEQ - 1, UNTOLD_CSEQ, UNTOLD_CSEQ + 1, 2, RESTART_CSEQ_GAP, 0, 3];
+    let requests: Vec<u32> = pattern.into_iter().cycle().take(200).collect();
+    let sent = lives(&mut stand, session, 1, &requests);
+    assert_eq!(sent.len(), requests.iter().sum::<u32>() as usize);
+    assert!(sent.is_sorted_by(|one, next| one < next));
+    // A life costs no more than the gap: in all its years a dialog does not come near 2^31.
+    let lives = u32::try_from(requests.len()).expect("few");
+    assert!(sent.last() <= Some(&(1 + sent.len() as u32 + lives * RESTART_CSEQ_GAP)));
+}
+
+#[test]
+fn a_dialog_that_restarts_without_a_word_stays_where_it_is() {
+    let (mut stand, _, session) = called();
+    assert_eq!(lives(&mut stand, session, 7, &[0, 0, 0, 0, 0, 0, 0, 0, 1]), [8 + RESTART_CSEQ_GAP]);
+}
+
+#[test]
+fn cseq_is_never_refused_for_its_size() {
+    let (mut stand, _, session) = called();
+    let sent = lives(&mut stand, session, (1 << 31) - 150, &[2, 2, 2]);
+    assert_eq!(sent, [(1 << 31) - 49, (1 << 31) - 48, (1 << 31) - 1, (1 << 31) - 1, (1 << 31) - 1, (1 << 31) - 1]);
+}
+
 #[test]
 fn after_a_restart_both_sides_can_re_invite() {
     let (mut stand, mut peer, session) = called();
