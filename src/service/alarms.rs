@@ -258,7 +258,7 @@ impl Service {
                 Alarm::WatchAgain(watch) => self.begin_watch(now, watch),
                 Alarm::DocumentOverdue(group) => self.document_overdue(now, &group),
                 Alarm::FetchOver(subscription) => self.notify(now, subscription, None, Some("timeout")),
-                Alarm::PassedOn(pass) => self.pass_over(now, pass),
+                Alarm::PassedOn(pass) => self.pass_overdue(now, pass),
                 Alarm::Proposal(proposal) => {
                     let outcome = mc::proposal_end::expire(&mut view!(self, now), proposal);
                     self.carry_out(now, outcome);

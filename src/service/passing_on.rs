@@ -14,7 +14,7 @@ use crate::procedure::{Heading, PassOn, PassTo, Passed, PassedAnswer, ReplyTo};
 use crate::sip::message::{Draft, Method, Response};
 use crate::sip::transaction::ClientId;
 use crate::sip::wire::Name;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How long clients may take, in multiples of T1. Whoever asked us gives up after 64 (RFC 3261 17.1.2.2), and a server
 /// between us waits for [`FUNCTION_PATIENCE`]: each answer must still arrive.
@@ -41,7 +41,7 @@ struct Pass {
     reply: ReplyTo,
     to: PassTo,
     /// Transactions without final answer.
-    waiting: usize,
+    waiting: BTreeSet<ClientId>,
     best: PassedAnswer,
     proposal: Option<ProposalRef>,
 }
@@ -70,13 +70,13 @@ impl Service {
         let patience = if matches!(to, PassTo::Clients(_)) { CLIENT_PATIENCE } else { FUNCTION_PATIENCE };
         self.passing.last += 1;
         let id = PassRef(self.passing.last);
-        let mut waiting = 0;
+        let mut waiting = BTreeSet::new();
         for (draft, way) in drafts {
             let path = way.and_then(|way| way.path);
             match self.agent.request(now, &mut self.ids, &draft, path, &mut self.out) {
                 Ok(client) => {
                     self.passing.by_client.insert(client, id);
-                    waiting += 1;
+                    waiting.insert(client);
                 }
                 Err(error) => tracing::warn!("request not passed on: {error}"),
             }
@@ -84,7 +84,7 @@ impl Service {
         // 480: not registered (RFC 3261 21.4.18).
         let best = PassedAnswer { status: nobody.then_some(480), ..PassedAnswer::default() };
         let pass = Pass { reply, to, waiting, best, proposal };
-        if waiting == 0 {
+        if pass.waiting.is_empty() {
             self.passed(now, pass);
             return;
         }
@@ -103,21 +103,31 @@ impl Service {
     ) -> bool {
         let Some(id) = self.passing.by_client.remove(&client) else { return false };
         let Some(pass) = self.passing.open.get_mut(&id) else { return true };
-        pass.waiting = pass.waiting.saturating_sub(1);
+        pass.waiting.remove(&client);
         if let Some(response) = response {
             let better = pass.best.status.is_none_or(|best| rank(status) < rank(best));
             if better {
                 pass.best = answer_of(status, response);
             }
         }
-        if pass.waiting == 0 || (200..=299).contains(&status) {
+        if pass.waiting.is_empty() || (200..=299).contains(&status) {
             self.pass_over(now, id);
         }
         true
     }
 
+    /// Nobody has taken a request in time: whoever caused it hears so, and it is not sent again.
+    pub(super) fn pass_overdue(&mut self, now: Time, id: PassRef) {
+        let waiting = self.passing.open.get_mut(&id).map(|pass| std::mem::take(&mut pass.waiting));
+        for client in waiting.unwrap_or_default() {
+            self.passing.by_client.remove(&client);
+            self.agent.abandon(now, client, &mut self.out);
+        }
+        self.pass_over(now, id);
+    }
+
     /// The time of a request is over, or it is answered.
-    pub(super) fn pass_over(&mut self, now: Time, id: PassRef) {
+    fn pass_over(&mut self, now: Time, id: PassRef) {
         let Some(pass) = self.passing.open.remove(&id) else { return };
         self.cancel_alarm(&Alarm::PassedOn(id));
         self.passed(now, pass);

@@ -220,6 +220,12 @@ impl Agent {
         self.transactions.flow_of(id).map(|flow| flow.source())
     }
 
+    /// Gives up a request of ours outside sessions whose answer nobody waits for any more: it is not repeated, and late
+    /// answers are taken in silence. No event follows.
+    pub fn abandon(&mut self, now: Time, id: ClientId, out: &mut Outbox) {
+        self.transactions.abandon(now, id, out);
+    }
+
     /// Gives up an INVITE of ours. The session is over for the user (no further event but `Ended`).
     pub fn cancel(
         &mut self,

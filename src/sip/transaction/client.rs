@@ -57,6 +57,8 @@ pub enum Heard<'a> {
     Response(&'a Response),
     /// The user gives up, with a Reason.
     Cancel(Option<&'a str>),
+    /// The user does not want to know any more.
+    Abandon,
     /// Nothing could be sent.
     Unreachable,
     /// A timer fired.
@@ -84,6 +86,8 @@ impl State {
                         _ => On::Failure,
                     },
                     Heard::Cancel(_) => On::Cancel,
+                    // An INVITE is cancelled.
+                    Heard::Abandon => return None,
                     Heard::Unreachable => On::Unreachable,
                     Heard::Fired(timer) => On::Fired(timer),
                 };
@@ -95,6 +99,7 @@ impl State {
                     Heard::Response(response) if response.status() < 200 => On::Provisional,
                     Heard::Response(_) => On::Final,
                     Heard::Cancel(_) => return None,
+                    Heard::Abandon => On::Abandon,
                     Heard::Unreachable => On::Unreachable,
                     Heard::Fired(timer) => On::Fired(timer),
                 };

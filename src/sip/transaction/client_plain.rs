@@ -19,6 +19,14 @@
 //!                   +------------+
 //! ```
 //!
+//! Beyond the figure: the user may abandon a request whose answer nobody waits for any more. It is not repeated then, and
+//! what still comes is taken in silence until F.
+//!
+//! ```text
+//!   Trying, Proceeding --abandoned--> Abandoned -- F, unreachable --> Terminated
+//!                                        |------- 200-699: start K --> Completed
+//! ```
+//!
 //! "Unreachable" comes when the last of the next hops failed (RFC 3263 4.3); before that the table starts the figure
 //! anew with the next one.
 
@@ -31,6 +39,8 @@ pub enum State {
     Trying,
     /// A provisional response came.
     Proceeding,
+    /// The user does not want to know any more.
+    Abandoned,
     /// The final response came; it may come again.
     Completed,
     /// Over.
@@ -44,6 +54,8 @@ pub enum Event {
     Provisional,
     /// A response 200 to 699.
     Final,
+    /// The user gives up.
+    Abandon,
     /// Nothing could be sent.
     Unreachable,
     /// A timer fired.
@@ -68,6 +80,11 @@ pub fn next(state: State, event: Event) -> Option<(State, &'static [Do])> {
         (In::Proceeding, On::Unreachable) => (In::Terminated, &[Do::ReportUnreachable]),
         (In::Proceeding, On::Provisional) => (In::Proceeding, &[Do::Deliver]),
         (In::Proceeding, On::Final)       => (In::Completed,  &[Do::Deliver, Do::Start(K)]),
+        (In::Trying | In::Proceeding, On::Abandon)
+                                          => (In::Abandoned,  &[]),
+        (In::Abandoned,  On::Final)       => (In::Completed,  &[Do::Start(K)]),
+        (In::Abandoned,  On::Fired(F) | On::Unreachable)
+                                          => (In::Terminated, &[]),
         (In::Completed,  On::Fired(K))    => (In::Terminated, &[]),
         _ => return None,
     })
@@ -78,9 +95,9 @@ mod tests {
     use super::super::machine::tests::matches_figure;
     use super::{Event as On, State as In, Timer::*, *};
 
-    const STATES: &[State] = &[In::Trying, In::Proceeding, In::Completed, In::Terminated];
+    const STATES: &[State] = &[In::Trying, In::Proceeding, In::Abandoned, In::Completed, In::Terminated];
     const EVENTS: &[Event] =
-        &[On::Provisional, On::Final, On::Unreachable, On::Fired(E), On::Fired(F), On::Fired(K)];
+        &[On::Provisional, On::Final, On::Abandon, On::Unreachable, On::Fired(E), On::Fired(F), On::Fired(K)];
 
     #[test]
     fn the_arrows_are_those_of_the_figure() {

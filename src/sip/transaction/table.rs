@@ -273,6 +273,12 @@ impl Transactions {
         self.clients.drive(now, &mut self.clock, id.0, client::Heard::Cancel(reason), out);
     }
 
+    /// Abandons a request of ours that is no INVITE: it is not sent again, and nothing is told of it any more. Nothing if
+    /// it is answered.
+    pub fn abandon(&mut self, now: Time, id: ClientId, out: &mut Outbox) {
+        self.clients.drive(now, &mut self.clock, id.0, client::Heard::Abandon, out);
+    }
+
     /// The runtime could not send what carried this ticket.
     pub fn unreachable(
         &mut self,

@@ -98,7 +98,10 @@ fn a_dialog_that_restarts_without_a_word_stays_where_it_is() {
 fn cseq_is_never_refused_for_its_size() {
     let (mut stand, _, session) = called();
     let sent = lives(&mut stand, session, (1 << 31) - 150, &[2, 2, 2]);
-    assert_eq!(sent, [(1 << 31) - 49, (1 << 31) - 48, (1 << 31) - 1, (1 << 31) - 1, (1 << 31) - 1, (1 << 31) - 1]);
+    assert_eq!(
+        sent,
+        [(1 << 31) - 49, (1 << 31) - 48, (1 << 31) - 1, (1 << 31) - 1, (1 << 31) - 1, (1 << 31) - 1]
+    );
 }
 
 #[test]

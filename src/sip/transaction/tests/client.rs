@@ -58,6 +58,54 @@ fn after_a_provisional_answer_a_plain_request_is_repeated_every_t2_and_timer_f_s
 }
 
 #[test]
+fn an_abandoned_request_is_not_repeated_and_its_late_answer_is_told_to_nobody() {
+    for provisional in [false, true] {
+        let mut world = World::new();
+        let (id, text) = plain(&mut world);
+        if provisional {
+            world.receive(udp(), &answer(&text, 100, "t"));
+            world.told();
+        }
+        world.abandon(id);
+        assert_eq!(world.wait(20_000), [0; 0]);
+        world.receive(udp(), &answer(&text, 100, "t"));
+        world.receive(udp(), &answer(&text, 200, "t"));
+        world.receive(udp(), &answer(&text, 200, "t"));
+        assert!(world.told().is_empty() && world.sent().is_empty());
+        assert_eq!(world.table.open(), (0, 1), "it takes repetitions of the answer until timer K");
+        world.wait(5_000);
+        assert!(world.is_empty());
+    }
+}
+
+#[test]
+fn an_abandoned_request_ends_in_silence_by_timer_f_or_when_its_way_is_gone() {
+    let mut world = World::new();
+    let (id, _) = plain(&mut world);
+    world.abandon(id);
+    world.wait(31_999);
+    assert_eq!(world.table.open(), (0, 1));
+    world.wait(1);
+    assert!(world.told().is_empty() && world.is_empty());
+    let (id, _) = plain(&mut world);
+    world.abandon(id);
+    world.unreachable(id);
+    assert!(world.told().is_empty() && world.is_empty());
+}
+
+#[test]
+fn an_answered_request_and_an_invite_are_not_abandoned() {
+    let mut world = World::new();
+    let (id, text) = plain(&mut world);
+    world.receive(udp(), &answer(&text, 200, "t"));
+    world.abandon(id);
+    assert_eq!((world.told(), world.table.open()), (vec!["response"], (0, 1)));
+    let (id, _) = invite(&mut world);
+    world.abandon(id);
+    assert_eq!(world.wait(1_500), [500, 1500]);
+}
+
+#[test]
 fn over_a_stream_nothing_is_repeated_and_nothing_lingers() {
     let mut world = World::new();
     let id = world.send(&draft(Method::Message, "sip:a@192.0.2.9:5062;transport=tcp"));

@@ -107,6 +107,10 @@ impl World {
         self.table.unreachable(self.now, &mut self.ids, id, &mut self.out, &mut self.events);
     }
 
+    fn abandon(&mut self, id: ClientId) {
+        self.table.abandon(self.now, id, &mut self.out);
+    }
+
     fn cancel(&mut self, id: ClientId) {
         self.table.cancel(self.now, &mut self.ids, id, Some("SIP;cause=200"), &mut self.out);
     }
