@@ -27,6 +27,8 @@ pub struct Limits {
     pub sdp_lines: usize,
     /// Groups in one affiliation or one temporary group (400 beyond).
     pub groups_per_request: usize,
+    /// Users that a roster of another server names (400 beyond).
+    pub roster_users: usize,
     /// Server transactions open at once (503 beyond).
     pub server_transactions: usize,
     /// Client transactions open at once.
@@ -63,6 +65,7 @@ impl Default for Limits {
             xml_attributes: 64,
             sdp_lines: 512,
             groups_per_request: 256,
+            roster_users: 1_000,
             server_transactions: 1_000_000,
             client_transactions: 1_000_000,
             sessions: 400_000,
@@ -95,6 +98,7 @@ impl Limits {
             xml_attributes: limit("xml_attributes", "Attributes of one XML element.", 8..=1_024, is.xml_attributes),
             sdp_lines: limit("sdp_lines", "Lines of one session description.", 16..=8_192, is.sdp_lines),
             groups_per_request: limit("groups_per_request", "Groups in one affiliation or one temporary group; 400 beyond.", 2..=4_096, is.groups_per_request),
+            roster_users: limit("roster_users", "Users that the roster of a call, told by another server, names; 400 beyond.", 2..=65_536, is.roster_users),
             server_transactions: limit("server_transactions", "Server transactions at once; 503 beyond.", 16..=10_000_000, is.server_transactions),
             client_transactions: limit("client_transactions", "Client transactions at once.", 16..=10_000_000, is.client_transactions),
             sessions: limit("sessions", "INVITE dialogs at once; 503 beyond.", 2..=4_000_000, is.sessions),

@@ -371,7 +371,7 @@ pub fn heard(view: &mut View<'_>, watch: &Watch, heard: Heard) -> Outcome<Over> 
                 outcome.log = Some(format!("{user}: the owner of {group} refuses to notify: {status}"));
             }
         }
-        Heard::Group(_) | Heard::Passed(_) | Heard::Nothing | Heard::Lost => {}
+        Heard::Group(_) | Heard::Passed(_) | Heard::Roster(_) | Heard::Nothing | Heard::Lost => {}
     }
     plan.finish_and_tell(view, &mut outcome);
     outcome

@@ -3,10 +3,13 @@
 //! ```text
 //!  participant     participating function     controlling function
 //!    |-- SUBSCRIBE ------>| 137                      |
-//!    |                    |-- (handed over) -------->| 137, 138, 105
-//!    |<-- NOTIFY, on accept and with every change of the roster
+//!    |                    |-- SUBSCRIBE ------------>| 137, 138, 105
+//!    |<-- NOTIFY ---------|<-- NOTIFY, on accept and with every change of the roster
 //! ```
+//!
+//! The two functions hand the request over in memory where they are one process.
 
+use super::remote_change::relayed;
 use super::session::members;
 use crate::documents::McInfo;
 use crate::documents::conference_info::{ConferenceInfo, EndpointStatus};
@@ -23,7 +26,8 @@ pub enum Which {
     Call(CallRef),
 }
 
-/// Whether `subscriber` may watch the roster; what is watched.
+/// Whether `subscriber`, a user of this server, may watch the roster; what is watched. Of a call whose controlling function
+/// is elsewhere that one decides ([`Watched::Session`]).
 ///
 /// # Errors
 /// 137: no such session, or not the group of the session. 138: not a participant, or the group does not allow it.
@@ -34,33 +38,104 @@ pub fn subscribe(
     target: Which,
     info: Option<&McInfo>,
 ) -> Result<Watched, Refusal> {
-    let (id, takes_part) = match target {
+    match target {
         // 10.1.3.3: the session is the subscriber's own.
         Which::Participation(id) => {
             let session = view.model.participation(id).filter(|session| session.user == *subscriber);
-            let behind = session.and_then(|session| call_behind(view.model, session));
-            let (id, leg) = behind.ok_or(Refusal::NoSuchCall)?;
-            (id, view.model.participant(id, leg).is_some_and(|one| !one.left))
+            let session = session.ok_or(Refusal::NoSuchCall)?;
+            let Some((id, leg)) = call_behind(view.model, session) else {
+                return elsewhere(view.model, session, info);
+            };
+            let takes_part = view.model.participant(id, leg).is_some_and(|one| !one.left);
+            controlled(view, subscriber, id, takes_part, info)
         }
         Which::Call(id) => {
             let mut participants = view.model.participants(id);
-            (id, participants.any(|one| !one.left && one.user == *subscriber))
+            let takes_part = participants.any(|one| !one.left && one.user == *subscriber);
+            controlled(view, subscriber, id, takes_part, info)
         }
+    }
+}
+
+/// Whether a participating function elsewhere may watch the roster of a call for a participant that it serves
+/// (TS 24.379 10.1.3.4.1). The service has checked that it speaks for the user.
+///
+/// # Errors
+/// As [`subscribe`]; 403: another function, or no agreement to call (179); 400: no user.
+pub fn subscribe_function(
+    view: &View<'_>,
+    caller: &Caller,
+    call: CallRef,
+    info: &McInfo,
+) -> Result<Watched, Refusal> {
+    if !caller.may(view.policy).call {
+        return Err(Refusal::PartnerMayNot(caller.psi.clone()));
+    }
+    let Some(user) = info.calling_user.as_deref().map(UserId::new) else {
+        return Err(Refusal::malformed("mcptt-info: no mcptt-calling-user-id"));
     };
-    // 10.1.3.4.1.
+    if !caller.participating {
+        return Err(Refusal::NotPermitted { why: "only participating functions ask for users" });
+    }
+    match subscribe(view, &user, Which::Call(call), Some(info))? {
+        Watched::Conference { call, service, .. } => {
+            Ok(Watched::Conference { call, service, audience: Audience::ServedElsewhere(user) })
+        }
+        other => Ok(other),
+    }
+}
+
+/// What a client hears whose controlling function did not let it watch: its refusal, as far as it means the same to the
+/// client. `None`: it did not answer (RFC 4320 4.2 has no 408 for this request).
+pub fn not_heard(status: Option<u16>, warnings: Vec<Warning>, retry_after: Option<u32>) -> Answer {
+    match status {
+        None | Some(408) => Answer::worded(504, "the controlling function does not answer"),
+        Some(status) => Answer { warnings, retry_after, ..Answer::plain(relayed(status)) },
+    }
+}
+
+/// The checks of the controlling function (10.1.3.4.1).
+fn controlled(
+    view: &View<'_>,
+    subscriber: &UserId,
+    id: CallRef,
+    takes_part: bool,
+    info: Option<&McInfo>,
+) -> Result<Watched, Refusal> {
     let call = view.model.call(id).ok_or(Refusal::NoSuchCall)?;
-    let group = info.and_then(|info| info.request_uri.as_deref());
-    if group.is_some_and(|group| uri::identity(group).as_deref() != Some(call.group.id.as_str())) {
+    if group_named(info).is_some_and(|group| group != call.group.id && group != *name(call)) {
         return Err(Refusal::NoSuchCall);
     }
-    let is_member = members(call).contains_key(subscriber);
+    // The server of a constituent elsewhere may have vouched for a participant whom no list here has.
+    let is_member = members(call).contains_key(subscriber) || call.group.temporary.is_some();
     if !takes_part || !call.group.rules.conference_state.includes(subscriber, is_member) {
         return Err(Refusal::NoConferenceState);
     }
     if call.broadcast {
         return Err(Refusal::Broadcast);
     }
-    Ok(Watched::Conference { call: id, service: call.service })
+    Ok(Watched::Conference { call: id, service: call.service, audience: Audience::Participant })
+}
+
+/// A session in a call whose controlling function is elsewhere (10.1.3.3).
+fn elsewhere(model: &Model, session: &Participation, info: Option<&McInfo>) -> Result<Watched, Refusal> {
+    let leg = model.leg(session.core_leg).filter(|leg| matches!(leg.link, LegLink::Dialog(_)));
+    let leg = leg.ok_or(Refusal::NoSuchCall)?;
+    if group_named(info).is_some_and(|group| group != session.group) {
+        return Err(Refusal::NoSuchCall);
+    }
+    Ok(Watched::Session { id: session.id, service: leg.service })
+}
+
+/// The group that a SUBSCRIBE names.
+fn group_named(info: Option<&McInfo>) -> Option<GroupId> {
+    let group = info.and_then(|info| info.request_uri.as_deref())?;
+    Some(GroupId::new(uri::identity(group).unwrap_or_else(|| group.to_owned())))
+}
+
+/// The group of a call as its participants know it.
+pub fn name(call: &Call) -> &GroupId {
+    call.superior.as_ref().map_or(&call.group.id, |superior| &superior.temporary)
 }
 
 /// The call at the other end of a session and its leg towards us, if its controlling function is in this process.
@@ -75,7 +150,6 @@ fn call_behind(model: &Model, session: &Participation) -> Option<(CallRef, LegId
 /// The roster of a call, full state (TS 24.379 6.3.3.4). `None`: the call is over, and the last NOTIFY has no body.
 pub fn document(model: &Model, call: CallRef) -> Option<ConferenceInfo> {
     let of = model.call(call)?;
-    let group = of.superior.as_ref().map_or(&of.group.id, |superior| &superior.temporary);
     let mut version: u32 = 0;
     let mut users: BTreeMap<&UserId, EndpointStatus> = BTreeMap::new();
     for participant in model.participants(call) {
@@ -95,7 +169,7 @@ pub fn document(model: &Model, call: CallRef) -> Option<ConferenceInfo> {
             .or_insert(status);
     }
     Some(ConferenceInfo {
-        entity: group.to_string(),
+        entity: name(of).to_string(),
         version,
         users: users.into_iter().map(|(user, status)| (user.to_string(), status)).collect(),
         deleted: false,
@@ -127,7 +201,7 @@ mod tests {
     }
 
     fn watched(call: CallRef) -> Watched {
-        Watched::Conference { call, service: Service::Mcptt }
+        Watched::Conference { call, service: Service::Mcptt, audience: Audience::Participant }
     }
 
     fn subscribe(
@@ -203,14 +277,51 @@ mod tests {
         assert_eq!(subscribe(&mut board, "bob", target, "joint"), Ok(watched(call)));
     }
 
+    // TS 24.379 10.1.3.3.
     #[test]
-    fn a_session_whose_controlling_function_is_elsewhere_has_no_call_here() {
+    fn of_a_session_whose_controlling_function_is_elsewhere_that_one_decides() {
         let mut board = Switchboard::fire(|_| ());
         board.controlling_elsewhere = true;
         board.call("alice", "fire");
         board.accept("cf");
         let target = session_of(&board, "alice");
-        assert_eq!(subscribe(&mut board, "alice", target, "fire"), Err(Refusal::NoSuchCall));
+        let Which::Participation(id) = target else { panic!() };
+        let watched = Watched::Session { id, service: Service::Mcptt };
+        assert_eq!(subscribe(&mut board, "alice", target, "fire"), Ok(watched));
+        assert_eq!(subscribe(&mut board, "alice", target, "police"), Err(Refusal::NoSuchCall));
+        assert_eq!(subscribe(&mut board, "bob", target, "fire"), Err(Refusal::NoSuchCall));
+    }
+
+    fn function(participating: bool, partner: Option<&str>) -> Caller {
+        Caller {
+            psi: Psi::new("sip:mcptt@two.example"),
+            partner: partner.map(str::to_owned),
+            participating,
+            controlling: true,
+            gms: false,
+        }
+    }
+
+    // TS 24.379 10.1.3.4.1.
+    #[test]
+    fn a_function_elsewhere_watches_for_a_participant_as_far_as_its_agreement_goes() {
+        let (mut board, call) = running(|_| ());
+        let mut info = asks_for("fire");
+        let asks = |board: &mut Switchboard, caller: &Caller, info: &McInfo| {
+            subscribe_function(&board.world.view(), caller, call, info)
+        };
+        let ours = function(true, None);
+        assert!(matches!(asks(&mut board, &ours, &info), Err(Refusal::Malformed { .. })));
+        info.calling_user = Some(user_id("bob").to_string());
+        let audience = Audience::ServedElsewhere(user_id("bob"));
+        let watched = Watched::Conference { call, service: Service::Mcptt, audience };
+        assert_eq!(asks(&mut board, &ours, &info), Ok(watched));
+        info.calling_user = Some(user_id("carol").to_string());
+        assert_eq!(asks(&mut board, &ours, &info), Err(Refusal::NoConferenceState));
+        let refused = asks(&mut board, &function(false, None), &info);
+        assert!(matches!(refused, Err(Refusal::NotPermitted { .. })));
+        let stranger = function(true, Some("two.example"));
+        assert_eq!(asks(&mut board, &stranger, &info), Err(Refusal::PartnerMayNot(stranger.psi.clone())));
     }
 
     // TS 24.379 6.3.3.4; RFC 4575 5.1: the version rises with every document that differs.

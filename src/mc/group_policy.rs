@@ -66,7 +66,12 @@ pub fn heard(view: &mut View<'_>, watch: &Watch, heard: Heard) -> Outcome<Over> 
             give_up(watch.id, &mut outcome);
             outcome
         }
-        Heard::Refused(_) | Heard::Affiliations(_) | Heard::Passed(_) | Heard::Nothing | Heard::Lost => {
+        Heard::Refused(_)
+        | Heard::Affiliations(_)
+        | Heard::Passed(_)
+        | Heard::Roster(_)
+        | Heard::Nothing
+        | Heard::Lost => {
             return Outcome::default();
         }
     };

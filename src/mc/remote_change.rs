@@ -145,12 +145,19 @@ pub fn answer(to: &PassTo, end: PassedAnswer) -> Answer {
             Answer::worded(504, "the user's MC system does not answer")
         }
         (Some(status @ 200..=299), _) => Answer { expires, etag, ..Answer::plain(status) },
+        (Some(status), _) => Answer { min_expires, ..as_is(relayed(status)) },
+    }
+}
+
+/// The status of a refusal from elsewhere as it is told here.
+pub(super) fn relayed(status: u16) -> u16 {
+    match status {
         // Where the user is now is for us to find; no challenge of theirs is for our user.
-        (Some(300..=399), _) => as_is(480),
-        (Some(401 | 407), _) => as_is(403),
+        300..=399 => 480,
+        401 | 407 => 403,
         // RFC 3261 16.7 step 6: it is not us who are overloaded.
-        (Some(503), _) => as_is(500),
-        (Some(status), _) => Answer { min_expires, ..as_is(status) },
+        503 => 500,
+        other => other,
     }
 }
 

@@ -292,6 +292,12 @@ impl Session {
             out.sends.push(Send::Call(CallSend::Cancel { leg }));
         }
         let id = self.call.id;
+        out.sends.retain(|send| !matches!(send, Send::Roster { call } if *call == id));
+        // Watchers hear it before their sessions are released: nobody asks once more for what is over.
+        if self.stored {
+            out.changes.push(Change::Remove(FactKey::Call(id)));
+            out.sends.push(Send::RosterEnds { call: id });
+        }
         for (leg, seat) in std::mem::take(&mut self.seats) {
             view.media.give_back(seat.port);
             out.changes.push(Change::Remove(FactKey::Participant(id, leg)));
@@ -300,14 +306,10 @@ impl Session {
         for (leg, _) in std::mem::take(&mut self.past).into_values() {
             out.changes.push(Change::Remove(FactKey::Participant(id, leg)));
         }
-        out.sends.retain(|send| !matches!(send, Send::Roster { call } if *call == id));
-        if self.stored {
-            out.changes.push(Change::Remove(FactKey::Call(id)));
-            out.sends.push(Send::RosterEnds { call: id });
-            let group = &self.call.group.id;
-            if self.orphaned(view.model) && view.model.group(Side::Mc, group.as_str()).is_none() {
-                groups::affiliations_end(view.model, group, &[self.call.service], out);
-            }
+        let group = &self.call.group.id;
+        let forgotten = self.orphaned(view.model) && view.model.group(Side::Mc, group.as_str()).is_none();
+        if self.stored && forgotten {
+            groups::affiliations_end(view.model, group, &[self.call.service], out);
         }
         note(out, format!("call {id} on {} ended: {why}", self.call.group.id));
     }

@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_roster_is_no_affiliation_status() {
         let world = world();
-        let watched = Watched::Conference { call: CallRef(1), service: Service::Mcptt };
+        let watched = Watched::Session { id: ParticipationRef(1), service: Service::Mcptt };
         assert_eq!(document(&world.model, &watched, None, world.now), None);
     }
 }

@@ -9,6 +9,9 @@
 //!    |<-- NOTIFY: the same state -|                            |
 //! ```
 //!
+//! The roster of a call of another controlling function (10.1.3.3) is told to its participants here in the same way; there
+//! our subscription stands for one session.
+//!
 //! Our subscription stands for one watcher, one target and one service, however often the watcher subscribes: the other
 //! server decides by who watches. It ends with the last subscription of the watcher. A refusal there ends those here.
 
@@ -22,7 +25,13 @@ pub fn begin(view: &mut View<'_>, watching: &Watching) -> Outcome<Over> {
     let place = match watching {
         Watching::UserAffiliations { user, .. } => view.policy.participating_of(user),
         Watching::GroupData { group, .. } => view.policy.controlling_of(group),
-        Watching::GroupAffiliation { .. } | Watching::GroupDocument { .. } => Place::Nowhere,
+        Watching::Session { id } => match view.model.participation(*id) {
+            Some(session) => view.policy.controlling_of(&session.group),
+            None => Place::Nowhere,
+        },
+        Watching::GroupAffiliation { .. } | Watching::GroupDocument { .. } | Watching::Focus { .. } => {
+            Place::Nowhere
+        }
     };
     let Place::At(at) = place else { return Outcome::default() };
     if view.model.watch_of(watching).is_some() {
@@ -42,15 +51,23 @@ pub fn watchers<'a>(
     let (of_user, of_group, by, service) = match watching {
         Watching::UserAffiliations { user, by, service } => (Some(user), None, Some(by), Some(*service)),
         Watching::GroupData { group, by, service } => (None, Some(group), Some(by), Some(*service)),
-        Watching::GroupAffiliation { .. } | Watching::GroupDocument { .. } => (None, None, None, None),
+        Watching::GroupAffiliation { .. }
+        | Watching::GroupDocument { .. }
+        | Watching::Session { .. }
+        | Watching::Focus { .. } => (None, None, None, None),
     };
     let by = by.cloned().map(Subscriber::User);
     let of_user = of_user.map(|user| model.watchers_of_user(user));
     let of_group = of_group.map(|group| model.watchers_of_group(group));
+    let of_session = match watching {
+        Watching::Session { id } => Some(model.watchers_of_session(*id)),
+        _ => None,
+    };
     let subscriptions = of_user.into_iter().flatten().chain(of_group.into_iter().flatten());
-    subscriptions.filter(move |subscription| {
+    let subscriptions = subscriptions.filter(move |subscription| {
         Some(&subscription.subscriber) == by.as_ref() && Some(subscription.watched.service()) == service
-    })
+    });
+    subscriptions.chain(of_session.into_iter().flatten())
 }
 
 /// A subscription here is over. Ours ends with the last.

@@ -2,6 +2,7 @@
 //! where, what a partner may do here, and the words between functions outside calls.
 
 use super::{Policy, RegroupedCall, Warning};
+use crate::documents::conference_info::RosterTold;
 use crate::documents::group_dynamic::GroupDynamicData;
 use crate::documents::pidf::Presence;
 use crate::model::*;
@@ -177,6 +178,8 @@ pub enum Heard {
     Passed(GroupDynamicData),
     /// A notification about the document of a group.
     Group(GroupTold),
+    /// A notification with the roster of a call.
+    Roster(RosterTold),
     /// A notification without a body that is understood. The subscription goes on.
     Nothing,
     /// The subscription was refused, or ended by the other side for good: status of the refusal, or 410.

@@ -6,8 +6,8 @@ use crate::env::Time;
 use crate::env::wheel::{TimerId, Wheel};
 use crate::mc::affiliation::owning;
 use crate::model::{
-    Change, ClientId, Fact, FactKey, GroupAffiliation, GroupId, OwedRef, ProposalRef, Psi, PublicId,
-    RequestRef, Service as McService, SharingState, SubscriptionRef, UserId, WatchRef,
+    Change, ClientId, Fact, FactKey, GroupAffiliation, GroupId, OwedRef, ParticipationRef, ProposalRef, Psi,
+    PublicId, RequestRef, Service as McService, SharingState, SubscriptionRef, UserId, WatchRef,
 };
 use crate::procedure::Wake;
 use crate::{gms, mc};
@@ -38,6 +38,8 @@ pub(super) enum Alarm {
     WatchAgain(WatchRef),
     /// Who asked once for the affiliations of a user elsewhere waits no longer.
     FetchOver(SubscriptionRef),
+    /// The controlling function elsewhere has not told the roster of the call in which a client of ours has this session.
+    RosterOverdue(ParticipationRef),
     /// A request that was passed on is given up.
     PassedOn(PassRef),
     /// The target of a proposal, or the owners of its groups, took too long.
@@ -259,6 +261,7 @@ impl Service {
                 Alarm::DocumentOverdue(group) => self.document_overdue(now, &group),
                 Alarm::FetchOver(subscription) => self.notify(now, subscription, None, Some("timeout")),
                 Alarm::PassedOn(pass) => self.pass_overdue(now, pass),
+                Alarm::RosterOverdue(session) => self.roster_overdue(now, session),
                 Alarm::Proposal(proposal) => {
                     let outcome = mc::proposal_end::expire(&mut view!(self, now), proposal);
                     self.carry_out(now, outcome);

@@ -31,7 +31,7 @@ pub struct Holds {
     pub regrouping: usize,
     /// Subscriptions.
     pub subscriptions: usize,
-    /// Our subscriptions at functions elsewhere for watchers here. Those for affiliations stand as long as these.
+    /// Our subscriptions at functions elsewhere for watchers and calls here. Those for affiliations stand as long as these.
     pub watches: usize,
     /// Requests to functions elsewhere, and requests that were passed on.
     pub asked: usize,
@@ -74,7 +74,7 @@ impl fmt::Display for Holds {
 }
 
 fn for_watchers(watch: &&Watch) -> bool {
-    matches!(watch.what, Watching::UserAffiliations { .. } | Watching::GroupData { .. })
+    !matches!(watch.what, Watching::GroupAffiliation { .. } | Watching::GroupDocument { .. })
 }
 
 impl Service {
@@ -89,7 +89,7 @@ impl Service {
             ports: self.media.in_use(),
             sessions: self.agent.open_sessions(),
             transactions: servers + clients,
-            replies: self.replies.len(),
+            replies: self.replies.len() + self.rosters.waiting(),
             owed: self.model.all_owed().count().max(self.owed_open.len()),
             regrouping: self.model.regrouping_count(),
             subscriptions: self.model.subscriptions().count(),

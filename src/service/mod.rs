@@ -18,6 +18,7 @@
 //! | `owning` | what functions elsewhere say about groups that are owned here |
 //! | `watch` | who watches us, and the notifications |
 //! | `subscribing` | what we watch elsewhere |
+//! | `conference` | rosters of calls, here and elsewhere |
 //! | `watching_elsewhere` | affiliations of users elsewhere, for watchers here |
 //! | `group_documents` | group documents, to and from another process |
 //! | `alarms` | timers of procedures and facts |
@@ -39,6 +40,7 @@ macro_rules! view {
 
 mod alarms;
 mod between;
+mod conference;
 mod digest;
 mod group_documents;
 mod holds;
@@ -124,6 +126,7 @@ pub struct Service {
     requests: requests::Requests,
     passing: passing_on::Passing,
     watches: subscribing::Watches,
+    rosters: conference::Rosters,
     offers: HashMap<ClientId, LegId>,
     alarms: alarms::Alarms,
     /// Call-ID of the request that is being handled, for the log.
@@ -162,6 +165,8 @@ enum Work {
     Advance(requests::LineKey),
     /// A subscription to affiliations of a user elsewhere is over.
     Unwatched(crate::model::Watching),
+    /// A session of a user of ours in a call elsewhere is over.
+    SessionGone(crate::model::ParticipationRef),
     /// A leg hears something.
     Hear(LegId, crate::procedure::LegEvent),
     /// One function in this process asks another for a session.
@@ -206,6 +211,7 @@ impl Service {
             requests: requests::Requests::default(),
             passing: passing_on::Passing::default(),
             watches: subscribing::Watches::default(),
+            rosters: conference::Rosters::default(),
             offers: HashMap::new(),
             alarms: alarms::Alarms::default(),
             cause: None,
@@ -356,10 +362,8 @@ impl Service {
                 Work::Notifier(event) => self.on_notifier(now, event),
                 Work::Subscriber(event) => self.on_subscriber(now, event),
                 Work::Advance(line) => self.advance(now, &line),
-                Work::Unwatched(watching) => {
-                    let outcome = crate::mc::status_elsewhere::end_if_unwatched(&view!(self, now), &watching);
-                    self.carry_out(now, outcome);
-                }
+                Work::Unwatched(watching) => self.unwatched(now, &watching),
+                Work::SessionGone(session) => self.session_gone(now, session),
                 Work::Hear(leg, event) => self.hear(now, leg, event),
                 Work::Incoming(handover) => self.hand_over(now, handover),
             }
@@ -398,6 +402,9 @@ impl Service {
             && let Some(watching) = self.model.subscription(*id).and_then(|one| self.user_elsewhere(one))
         {
             self.work.push_back(Work::Unwatched(watching));
+        }
+        if let Change::Remove(crate::model::FactKey::Participation(id)) = &change {
+            self.session_goes(*id);
         }
         self.documents_concerned.extend(self.model.document_concerned(&change));
         self.model.apply(change.clone());

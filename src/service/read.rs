@@ -3,13 +3,14 @@
 use super::Service;
 use super::render::ACCEPT;
 use super::trust::malformed;
+use crate::documents::conference_info::RosterTold;
 use crate::documents::pidf::Presence;
 use crate::documents::{DocumentError, McInfo, Part, SessionDescription, multipart, names, resource_lists};
 use crate::model::{CallRef, GroupId, Service as McService, UserId};
 use crate::procedure::{
     Acceptance, AnswerModeHeader, Invitation, Progress, Refusal, Rejection, SharedMembers, Warning,
 };
-use crate::sip::message::{Method, NameAddr, Request, Response, Uri};
+use crate::sip::message::{Method, NameAddr, Request, Response, Uri, values};
 use crate::sip::wire::Name;
 
 /// The parts of a body, with the info document already read.
@@ -285,21 +286,21 @@ fn unconfirmed(response: &Response) -> bool {
     response.text(Name::PAnswerState).is_some_and(|state| state.trim().eq_ignore_ascii_case("unconfirmed"))
 }
 
-/// The warnings of a response; the code of TS 24.379 4.4 is the three digits at the front of the text.
+/// The warnings of a response.
 pub(super) fn warnings(response: &Response) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    for line in response.wire().headers(Name::Warning) {
-        for value in crate::sip::message::values::Warning::parse_list(&line).unwrap_or_default() {
-            let coded = value.text.split_once(' ').and_then(|(code, text)| {
-                (code.len() == 3).then(|| code.parse().ok()).flatten().map(|code| (code, text.to_owned()))
-            });
-            warnings.push(match coded {
-                Some((code, text)) => Warning { code: Some(code), text },
-                None => Warning::plain(value.text),
-            });
-        }
+    let lines = response.wire().headers(Name::Warning);
+    lines.flat_map(|line| values::Warning::parse_list(&line).unwrap_or_default()).map(warning).collect()
+}
+
+/// A warning as it is meant: the code of TS 24.379 4.4 is the three digits at the front of the text.
+pub(super) fn warning(value: values::Warning) -> Warning {
+    let coded = value.text.split_once(' ').and_then(|(code, text)| {
+        (code.len() == 3).then(|| code.parse().ok()).flatten().map(|code| (code, text.to_owned()))
+    });
+    match coded {
+        Some((code, text)) => Warning { code: Some(code), text },
+        None => Warning::plain(value.text),
     }
-    warnings
 }
 
 /// Canonical form of an identity that a document names; a text that is no URI stays as it is, trimmed, and will
@@ -335,6 +336,15 @@ pub(super) fn canonical_presence(mut presence: Presence) -> Presence {
         }
     }
     presence
+}
+
+/// Identities of a roster in canonical form; what is no URI is nobody.
+pub(super) fn canonical_roster(mut told: RosterTold) -> RosterTold {
+    told.entity = identity(&told.entity);
+    let users = std::mem::take(&mut told.users).into_iter();
+    told.users =
+        users.filter_map(|(user, status)| Some((crate::procedure::uri::identity(&user)?, status))).collect();
+    told
 }
 
 /// A fingerprint of a request's body, to tell a repetition from a reuse of its identifier (FNV-1a; not a secret).

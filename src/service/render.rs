@@ -347,7 +347,8 @@ pub(super) const ACCEPT: &str = "application/sdp, application/vnd.3gpp.mcptt-inf
     application/vnd.3gpp.mcvideo-info+xml, application/vnd.3gpp.mcdata-info+xml, application/vnd.3gpp.GMOP+xml, \
     application/vnd.3gpp.mcptt-affiliation-command+xml, application/vnd.3gpp.mcvideo-affiliation-command+xml, \
     application/vnd.3gpp.mcdata-affiliation-command+xml, \
-    application/pidf+xml, application/poc-settings+xml, application/xcap-diff+xml, \
+    application/pidf+xml, application/conference-info+xml, application/poc-settings+xml, \
+    application/xcap-diff+xml, \
     application/vnd.oma.poc.groups+xml, application/resource-lists+xml, application/simple-filter+xml, multipart/mixed";
 
 /// The temporary group's element as a receiver sees it: only the constituents that concern it.

@@ -5,7 +5,7 @@ use super::Service;
 use super::alarms::Alarm;
 use crate::env::Time;
 use crate::mc::{affiliation, calls};
-use crate::model::{Change, Fact, Leg, LegLink, LegOwner, Subscription};
+use crate::model::{Change, Fact, Leg, LegLink, LegOwner, Subscription, Watched};
 use std::time::Duration;
 
 impl Service {
@@ -42,7 +42,12 @@ impl Service {
         }
         let subscriptions: Vec<_> = self.model.subscriptions().cloned().collect();
         // As it was before the crash: what follows tells its watchers by itself.
-        let untold: Vec<_> = self.model.untold().collect();
+        let mut untold: Vec<_> = self.model.untold().collect();
+        // Rosters of calls elsewhere are asked for again, and told when they are here.
+        untold.retain(|id| {
+            let subscription = self.model.subscription(*id);
+            !subscription.is_some_and(|one| matches!(one.watched, Watched::Session { .. }))
+        });
         for subscription in &subscriptions {
             let package = subscription.watched.package();
             let event_id = subscription.event_id.as_deref();

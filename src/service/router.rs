@@ -24,9 +24,7 @@ impl Service {
             Method::Publish => self.publish(now, id, flow, request),
             Method::Subscribe => self.subscribe(now, id, flow, request),
             Method::Notify => {
-                // Whoever knows both tags of a dialog of ours may notify; anybody else hears 481 (RFC 6665 4.1.3).
-                let (agent, ids, events) = (&mut self.agent, &mut self.ids, &mut self.subscriber_events);
-                self.subscriber.notified(now, ids, agent, request.clone(), id, &mut self.out, events);
+                self.notified(now, id, request);
                 Ok(())
             }
             _ => Err(Unknown::Refuse(Refusal::UnknownOperation)),

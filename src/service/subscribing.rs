@@ -12,10 +12,11 @@ use crate::documents::pidf::{self, Presence};
 use crate::documents::{Body, names};
 use crate::env::Time;
 use crate::mc;
-use crate::model::{DialogFact, Fact, Service as McService, Watch, WatchRef, Watching};
+use crate::model::{Change, DialogFact, Fact, FactKey, Service as McService, Watch, WatchRef, Watching};
 use crate::procedure::{Heard, Refusal};
 use crate::sip::message::{Draft, Method, Request};
 use crate::sip::subscription::{End, SubscriberEvent, SubscriberId};
+use crate::sip::transaction::ServerId;
 use crate::sip::wire::Name;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub(super) struct Watches {
     attempts: HashMap<WatchRef, u32>,
     /// What was heard last of users elsewhere.
     pub heard: HashMap<WatchRef, GroupDynamicData>,
+    /// What the NOTIFY that is being handled says, read before it was answered.
+    read: Option<(SubscriberId, Result<Heard, Refusal>)>,
 }
 
 /// A subscription that is to be refreshed at once is taken back as if it had this long to go.
@@ -55,6 +58,9 @@ impl Service {
             }
             Err(error) => {
                 tracing::warn!(at = %watch.at, "subscription not sent: {error}");
+                if let Watching::Session { id: session } = watch.what {
+                    self.session_refused(now, session, &End::Silent);
+                }
                 self.watch_later(now, id, None);
             }
         }
@@ -64,6 +70,7 @@ impl Service {
     pub(super) fn end_watch(&mut self, now: Time, id: WatchRef) {
         self.watches.attempts.remove(&id);
         self.watches.heard.remove(&id);
+        self.forget_roster(id);
         let Some(subscriber) = self.watches.of.remove(&id) else { return };
         self.watches.by.remove(&subscriber);
         let (agent, ids, out) = (&mut self.agent, &mut self.ids, &mut self.out);
@@ -77,6 +84,23 @@ impl Service {
         self.set_alarm(now.plus(wait), Alarm::WatchAgain(id));
     }
 
+    /// A NOTIFY. Whoever knows both tags of a dialog of ours may notify; anybody else hears 481 (RFC 6665 4.1.3). A body
+    /// that cannot be used is refused, and leaves the subscription and what is known as they are.
+    pub(super) fn notified(&mut self, now: Time, id: ServerId, request: &Request) {
+        let subscriber = self.subscriber.subscription_of(request);
+        let watch = subscriber.and_then(|subscriber| self.watches.by.get(&subscriber).copied());
+        self.watches.read = match (subscriber, watch) {
+            (Some(subscriber), Some(watch)) => Some((subscriber, self.read_notification(watch, request))),
+            _ => None,
+        };
+        let bad_body = match &self.watches.read {
+            Some((_, Err(refusal))) => Some(self.render_answer(&refusal.answer())),
+            _ => None,
+        };
+        let (agent, ids, events) = (&mut self.agent, &mut self.ids, &mut self.subscriber_events);
+        self.subscriber.notified(now, ids, agent, request.clone(), id, bad_body, &mut self.out, events);
+    }
+
     /// Something happened to a subscription of ours.
     pub(super) fn on_subscriber(&mut self, now: Time, event: SubscriberEvent) {
         match event {
@@ -85,7 +109,9 @@ impl Service {
                 self.watches.attempts.remove(&watch);
                 self.keep_watch(watch, id);
                 self.cause = Some(request.call_id().to_owned());
-                let heard = match self.read_notification(watch, &request) {
+                let read = self.watches.read.take().filter(|(of, _)| *of == id);
+                let read = read.map_or_else(|| self.read_notification(watch, &request), |(_, read)| read);
+                let heard = match read {
                     Ok(heard) => heard,
                     Err(refusal) => {
                         tracing::warn!(call_id = request.call_id(), "notification not understood: {refusal}");
@@ -105,8 +131,17 @@ impl Service {
     fn watch_ended(&mut self, now: Time, id: WatchRef, end: End) {
         let Some(watch) = self.model.watch(id).cloned() else { return };
         tracing::warn!(at = %watch.at, "subscription at another function ended: {end:?}");
+        if let Watching::Session { id: session } = watch.what {
+            self.session_refused(now, session, &end);
+        }
         let (heard, asked) = match end {
             End::GivenUp => return,
+            // 480 with Warning 105: a broadcast call has no roster (TS 24.379 10.1.3.4.1).
+            End::Refused { status: status @ 480, retry_after, warnings, .. }
+                if is_of_roster(&watch.what) && !warnings.is_empty() =>
+            {
+                (Heard::Refused(status), retry_after)
+            }
             End::Refused { status: 408 | 480 | 481 | 500 | 503 | 504, retry_after, .. } => {
                 (Heard::Lost, retry_after)
             }
@@ -134,6 +169,8 @@ impl Service {
                 return self.hear_elsewhere(now, &watch, heard);
             }
             Watching::GroupDocument { .. } => mc::group_policy::heard(&mut view!(self, now), &watch, heard),
+            Watching::Session { id: session } => return self.hear_session(now, &watch, *session, heard),
+            Watching::Focus { .. } => return,
         };
         self.carry_out(now, outcome);
     }
@@ -174,6 +211,7 @@ impl Service {
             Watching::GroupDocument { group } => {
                 Ok(self.document_told(group, &bodies)?.map_or(Heard::Nothing, Heard::Group))
             }
+            Watching::Session { .. } | Watching::Focus { .. } => self.roster_told(&bodies),
         }
     }
 
@@ -181,6 +219,13 @@ impl Service {
     pub(super) fn resume_watches(&mut self, now: Time) {
         let watches: Vec<Watch> = self.model.watches().cloned().collect();
         for watch in watches {
+            if let Watching::Session { id } = watch.what
+                && self.model.watchers_of_session(id).next().is_none()
+            {
+                // Its client was not answered before the crash, and asks again.
+                self.change(Change::Remove(FactKey::Watch(watch.id)));
+                continue;
+            }
             let Some((dialog, expires)) = watch.dialog.clone().filter(|(_, expires)| *expires > now) else {
                 self.begin_watch(now, watch.id);
                 continue;
@@ -190,7 +235,10 @@ impl Service {
             // What was heard of users elsewhere is no fact: it is asked for again, by a refresh. The others are refreshed
             // soon, one after the other: the notifier may have given us up while we were away.
             let later = match watch.what {
-                Watching::UserAffiliations { .. } | Watching::GroupData { .. } => Duration::ZERO,
+                Watching::UserAffiliations { .. }
+                | Watching::GroupData { .. }
+                | Watching::Session { .. }
+                | Watching::Focus { .. } => Duration::ZERO,
                 Watching::GroupAffiliation { .. } | Watching::GroupDocument { .. } => {
                     Duration::from_secs(self.ids.number() % REFRESH_SPAN.as_secs())
                 }
@@ -213,6 +261,8 @@ impl Service {
     fn render_watch(&mut self, watch: &Watch) -> Draft {
         match &watch.what {
             Watching::GroupDocument { group } => self.render_document_watch(watch, group),
+            Watching::Session { id } => self.render_session_watch(watch, *id),
+            Watching::Focus { .. } => self.subscribe_head(watch, "conference", "", McService::Mcptt),
             Watching::GroupAffiliation { group, user, service } => {
                 let mut parts = vec![info_body(&about(group.as_str(), user.as_str()), *service)];
                 if let Some(filter) = pidf::tuple_filter(user.as_str()) {
@@ -249,6 +299,10 @@ impl Service {
             .header(Name::Event, event)
             .header(Name::Accept, accept)
     }
+}
+
+fn is_of_roster(what: &Watching) -> bool {
+    matches!(what, Watching::Session { .. } | Watching::Focus { .. })
 }
 
 /// The status that stands for "the notifier ended it for good".

@@ -4,15 +4,15 @@ use super::Service;
 use super::read::{Bodies, identity, unusable};
 use super::render::is_focus;
 use super::trust::{Unknown, malformed};
-use crate::documents::{Body, McInfo, multipart, names, pidf};
+use crate::documents::{names, pidf};
 use crate::env::Time;
 use crate::mc::affiliation::owning;
 use crate::mc::dynamic::Shown;
 use crate::mc::remote_change::Originator;
 use crate::mc::{conference, dynamic, status};
 use crate::model::{
-    CallRef, Change, ClientId, Fact, FactKey, GroupId, LegOwner, Service as McService, Side, Subscriber,
-    Subscription, SubscriptionRef, UserId, Watched,
+    Audience, CallRef, Change, ClientId, Fact, FactKey, GroupId, LegOwner, Service as McService, Side,
+    Subscriber, Subscription, SubscriptionRef, UserId, Watched, Watching,
 };
 use crate::procedure::{Place, Refusal};
 use crate::sip::dialog::UNTOLD_CSEQ;
@@ -132,30 +132,6 @@ impl Service {
         self.accept_subscription(now, id, flow, request, subscriber, watched.map_err(refuse)?, None)
     }
 
-    /// SUBSCRIBE to the roster of a call.
-    fn watch_conference(
-        &mut self,
-        now: Time,
-        id: ServerId,
-        flow: Flow,
-        request: &Request,
-        bodies: Bodies,
-    ) -> Result<(), Unknown> {
-        let user = self.sending_user(now, flow, request)?;
-        let refuse = |refusal| Unknown::Refuse(refusal);
-        let owner = self.session_addressed(request.uri()).map(|addressed| addressed.owner);
-        let which = match owner {
-            Some(LegOwner::Participation(id)) => conference::Which::Participation(id),
-            Some(LegOwner::Call(call)) => conference::Which::Call(call),
-            None => return Err(refuse(Refusal::NoSuchCall)),
-        };
-        let info = bodies.info.map(|(_, info)| super::read::canonical(info));
-        let watched =
-            conference::subscribe(&view!(self, now), &user.id, which, info.as_ref()).map_err(refuse)?;
-        let subscriber = Subscriber::User(user.id.clone());
-        self.accept_subscription(now, id, flow, request, subscriber, watched, owner)
-    }
-
     /// Takes a subscription that may be: 200, and the first NOTIFY.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn accept_subscription(
@@ -169,14 +145,7 @@ impl Service {
         owner: Option<LegOwner>,
     ) -> Result<(), Unknown> {
         let refuse = |refusal| Unknown::Refuse(refusal);
-        let limits = &self.setup.limits;
-        let (limit, what) = match &subscriber {
-            Subscriber::User(_) => (limits.subscriptions_per_user, "subscriptions of one user"),
-            Subscriber::Function(_) => (limits.subscriptions_per_function, "subscriptions of one function"),
-        };
-        if self.model.subscriptions_by(&subscriber) >= limit {
-            return Err(refuse(Refusal::Full { what, limit }));
-        }
+        self.room_for_subscription(&subscriber, 0).map_err(refuse)?;
         let asked = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
         let longest = self.longest(&subscriber);
         let expires = asked.unwrap_or(longest).min(longest);
@@ -208,8 +177,9 @@ impl Service {
         let elsewhere = self.user_elsewhere(&fact);
         self.put(Fact::Subscription(fact));
         match elsewhere {
+            // Its roster is here.
+            Some(Watching::Session { .. }) | None => self.notify(now, id, None, ended),
             Some(watching) => self.watch_elsewhere(now, id, watching, ended),
-            None => self.notify(now, id, None, ended),
         }
         Ok(())
     }
@@ -222,6 +192,23 @@ impl Service {
             Subscriber::User(_) => policy.affiliation_interval,
             Subscriber::Function(_) => policy.affiliation_interval.min(policy.function_subscription_interval),
         }
+    }
+
+    /// Whether a subscriber may have one more subscription; `waiting` of its requests are not answered yet.
+    pub(super) fn room_for_subscription(
+        &self,
+        subscriber: &Subscriber,
+        waiting: usize,
+    ) -> Result<(), Refusal> {
+        let limits = &self.setup.limits;
+        let (limit, what) = match subscriber {
+            Subscriber::User(_) => (limits.subscriptions_per_user, "subscriptions of one user"),
+            Subscriber::Function(_) => (limits.subscriptions_per_function, "subscriptions of one function"),
+        };
+        if self.model.subscriptions_by(subscriber).saturating_add(waiting) < limit {
+            return Ok(());
+        }
+        Err(Refusal::Full { what, limit })
     }
 
     /// Our Contact where no session stands behind it.
@@ -388,34 +375,14 @@ impl Service {
                 (Vec::new(), content.and_then(pidf))
             }
             Watched::GroupDocuments { .. } => (Vec::new(), self.documents_body(subscription)),
-            Watched::Conference { call, service } => {
-                let service = *service;
-                let psi = self.psi_of(LegOwner::Call(*call));
-                let headers = vec![
-                    (Name::PAssertedIdentity, format!("<{psi}>")),
-                    (Name::PPreferredService, names::of(service).icsi.to_owned()),
-                ];
-                let Some(group) = self.model.call(*call).map(|call| call.group.id.to_string()) else {
-                    return (headers, None);
-                };
-                let roster = shared
-                    .once(watched, true, || Some(conference::document(&self.model, *call)?.encode().into()));
-                let info = McInfo {
-                    request_uri: Some(subscription.subscriber.to_string()),
-                    calling_group: Some(group),
-                    ..McInfo::default()
-                };
-                let body = multipart::join(vec![
-                    Body {
-                        content_type: names::of(service).info_type.to_owned(),
-                        content: info.encode(service).into(),
-                    },
-                    Body {
-                        content_type: names::CONFERENCE_INFO.to_owned(),
-                        content: roster.unwrap_or_default(),
-                    },
-                ]);
-                (headers, Some(OutBody { content_type: body.content_type, content: body.content }))
+            Watched::Session { id, service } => self.session_notification(subscription, *id, *service),
+            Watched::Conference { call, service, audience } => {
+                let (call, service) = (*call, *service);
+                let same = Watched::Conference { call, service, audience: Audience::Participant };
+                self.roster_notification(subscription, (call, service, audience), || {
+                    shared
+                        .once(&same, true, || Some(conference::document(&self.model, call)?.encode().into()))
+                })
             }
         }
     }

@@ -24,6 +24,7 @@ impl Service {
                 let elsewhere = matches!(policy.controlling_of(group), Place::At(_));
                 elsewhere.then(|| Watching::GroupData { group: group.clone(), by, service: *service })
             }
+            Watched::Session { id, .. } => Some(Watching::Session { id: *id }),
             _ => None,
         }
     }
@@ -73,7 +74,11 @@ impl Service {
                 self.watches.heard.insert(watch.id, data);
                 (p_id, None)
             }
-            Heard::Passed(_) | Heard::Affiliations(_) | Heard::Group(_) | Heard::Nothing => return,
+            Heard::Passed(_)
+            | Heard::Affiliations(_)
+            | Heard::Group(_)
+            | Heard::Roster(_)
+            | Heard::Nothing => return,
             Heard::Refused(status) => {
                 self.watches.heard.remove(&watch.id);
                 (None, Some(if status == 403 { "rejected" } else { "noresource" }))

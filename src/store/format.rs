@@ -179,7 +179,18 @@ fn samples() -> Vec<Fact> {
     }
     let watched = [
         Watched::Affiliations { user: "sip:bob@one.example".into(), client: None, service: Service::McVideo },
-        Watched::Conference { call: CallRef(10), service: Service::McVideo },
+        Watched::Conference { call: CallRef(10), service: Service::McVideo, audience: Audience::Participant },
+        Watched::Conference {
+            call: CallRef(10),
+            service: Service::Mcptt,
+            audience: Audience::ServedElsewhere("sip:zoe@two.example".into()),
+        },
+        Watched::Conference {
+            call: CallRef(10),
+            service: Service::Mcptt,
+            audience: Audience::Focus(LegId(3)),
+        },
+        Watched::Session { id: ParticipationRef(12), service: Service::McData },
         Watched::GroupAffiliation {
             group: "sip:fire@one.example".into(),
             user: "sip:zoe@two.example".into(),
@@ -279,6 +290,16 @@ fn samples() -> Vec<Fact> {
         },
         dialog: None,
     }));
+    let rosters = [Watching::Session { id: ParticipationRef(20) }, Watching::Focus { leg: LegId(4) }];
+    for (number, what) in rosters.into_iter().enumerate() {
+        facts.push(Fact::Watch(Watch {
+            id: WatchRef(65 + number as u64),
+            from: FunctionKind::Participating,
+            at: "sip:controlling@two.example".into(),
+            what,
+            dialog: None,
+        }));
+    }
     for number in 0..3 {
         let ProposalEnd { originator, target, call_id, changes, .. } =
             proposal_end(ProposalOutcome::Accepted);

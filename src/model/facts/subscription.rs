@@ -66,6 +66,15 @@ pub enum Watched {
         call: CallRef,
         /// Service of the call, in whose names the roster is told.
         service: Service,
+        /// Whom it is for.
+        audience: Audience,
+    },
+    /// The roster of a call whose controlling function is elsewhere, as that one tells it (TS 24.379 10.1.3.3).
+    Session {
+        /// The session of the subscriber in it.
+        id: ParticipationRef,
+        /// Service of the call.
+        service: Service,
     },
     /// Who is affiliated to a group, and its state (TS 24.379 9.2.2.3.4, 9.2.2.3.9).
     Group {
@@ -87,6 +96,18 @@ pub enum Watched {
     },
 }
 
+/// Whom the roster of a call is told for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Audience {
+    /// The subscriber: a participant that is served here.
+    Participant,
+    /// A participant that is served elsewhere: its participating function subscribes for it.
+    ServedElsewhere(UserId),
+    /// The other controlling function of a call on a temporary group, at the other end of this leg of the call
+    /// (TS 24.379 10.1.3.4.3, 10.1.3.5.3).
+    Focus(LegId),
+}
+
 impl Watched {
     /// The service in whose names the notifications are.
     pub fn service(&self) -> Service {
@@ -94,6 +115,7 @@ impl Watched {
             Self::Affiliations { service, .. }
             | Self::GroupAffiliation { service, .. }
             | Self::Conference { service, .. }
+            | Self::Session { service, .. }
             | Self::Group { service, .. } => *service,
             // Group documents are of no one service.
             Self::GroupDocuments { .. } => Service::Mcptt,
@@ -104,7 +126,7 @@ impl Watched {
     pub fn package(&self) -> &'static str {
         match self {
             Self::Affiliations { .. } | Self::GroupAffiliation { .. } | Self::Group { .. } => "presence",
-            Self::Conference { .. } => "conference",
+            Self::Conference { .. } | Self::Session { .. } => "conference",
             Self::GroupDocuments { .. } => "xcap-diff",
         }
     }
@@ -157,6 +179,18 @@ pub enum Watching {
         by: UserId,
         /// The service.
         service: Service,
+    },
+    /// At a controlling function elsewhere: the roster of a call in which a user of ours has this session, for the user
+    /// (TS 24.379 10.1.3.3).
+    Session {
+        /// The session.
+        id: ParticipationRef,
+    },
+    /// At the other controlling function of a call on a temporary group: whom it has in the call (TS 24.379 10.1.3.4.3,
+    /// 10.1.3.5.3).
+    Focus {
+        /// Our leg to it.
+        leg: LegId,
     },
     /// At the GMS of this system, where it is elsewhere: the document of a group (TS 24.481 6.3.13.2.2).
     GroupDocument {

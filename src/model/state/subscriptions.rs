@@ -10,6 +10,7 @@ pub(super) enum WatchKey {
     User(UserId),
     GroupAndUser(GroupId, UserId),
     Call(CallRef),
+    Session(ParticipationRef),
     Group(GroupId),
     Document(GroupId),
 }
@@ -22,6 +23,7 @@ impl WatchKey {
                 vec![Self::GroupAndUser(group.clone(), user.clone())]
             }
             Watched::Conference { call, .. } => vec![Self::Call(*call)],
+            Watched::Session { id, .. } => vec![Self::Session(*id)],
             Watched::Group { group, .. } => vec![Self::Group(group.clone())],
             Watched::GroupDocuments { groups, .. } => groups.iter().cloned().map(Self::Document).collect(),
         }
@@ -122,6 +124,11 @@ impl Model {
     /// Subscriptions to the roster of a call.
     pub fn watchers_of_call(&self, call: CallRef) -> impl Iterator<Item = &Subscription> {
         self.watching(WatchKey::Call(call))
+    }
+
+    /// Subscriptions to the roster of a call elsewhere in which this is the subscriber's session.
+    pub fn watchers_of_session(&self, id: ParticipationRef) -> impl Iterator<Item = &Subscription> {
+        self.watching(WatchKey::Session(id))
     }
 
     /// Subscriptions to who is affiliated to a group and what goes on in it, for any service.

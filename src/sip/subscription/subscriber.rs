@@ -26,7 +26,7 @@ use crate::env::wheel::{TimerId, Wheel};
 use crate::env::{Ids, Time};
 use crate::model::DialogFact;
 use crate::sip::dialog::{Agent, Dialog, bad_request, come_back};
-use crate::sip::message::values::{Event, SubscriptionState};
+use crate::sip::message::values::{Event, SubscriptionState, Warning};
 use crate::sip::message::{Draft, Malformed, Method, Reply, Request, Response};
 use crate::sip::transaction::{ClientId, Due, NoHop, Outbox, Path, ServerId};
 use crate::sip::wire::Name;
@@ -89,6 +89,8 @@ pub enum End {
         retry_after: Option<u32>,
         /// `Min-Expires` (423), seconds.
         min_expires: Option<u32>,
+        /// `Warning` values, in order.
+        warnings: Vec<Warning>,
     },
     /// The notifier ended it (RFC 6665 4.1.3 says what each reason means for another try: `deactivated` and `timeout`
     /// at once, `probation` and `giveup` after `retry_after`, `rejected`, `noresource` and `invariant` never).
@@ -251,7 +253,14 @@ impl Subscriber {
         }
     }
 
-    /// Takes a NOTIFY: finds its subscription and answers 200, else answers 481.
+    /// The subscription that a NOTIFY is for by its Call-ID and To tag, for whoever reads its body before it is answered.
+    pub fn subscription_of(&self, request: &Request) -> Option<SubscriberId> {
+        let tag = request.to_tag()?.to_owned();
+        self.dialogs.get(&(request.call_id().to_owned(), tag)).copied()
+    }
+
+    /// Takes a NOTIFY: finds its subscription and answers 200, else answers 481. `bad_body`: the answer in place of 200; what
+    /// the NOTIFY says of the subscription counts all the same.
     #[allow(clippy::too_many_arguments)]
     pub fn notified(
         &mut self,
@@ -260,12 +269,13 @@ impl Subscriber {
         agent: &mut Agent,
         request: Request,
         server: ServerId,
+        bad_body: Option<Reply>,
         out: &mut Outbox,
         events: &mut Vec<SubscriberEvent>,
     ) {
         match self.accept(now, ids, agent, &request, server) {
             Ok((id, state)) => {
-                agent.answer(now, ids, server, Reply::new(200), None, out);
+                agent.answer(now, ids, server, bad_body.unwrap_or(Reply::new(200)), None, out);
                 let mut call = Call { now, ids, agent, out };
                 self.step(&mut call, id, On::Known, Matter::default());
                 let ended = state.state == "terminated";
@@ -306,6 +316,7 @@ impl Subscriber {
                         status,
                         retry_after: number(Name::RetryAfter),
                         min_expires: number(Name::MinExpires),
+                        warnings: response.map(warnings).unwrap_or_default(),
                     };
                     self.step(&mut call, id, On::Refused, Matter { end: Some(end), ..Matter::default() });
                 }
@@ -579,6 +590,12 @@ fn patience(agent: &Agent) -> Duration {
 
 fn minus(moment: Time, span: Duration) -> Time {
     Time::from_millis(moment.as_millis().saturating_sub(span.as_millis() as u64))
+}
+
+/// The `Warning` values of a response; a line that breaks the grammar says nothing.
+fn warnings(response: &Response) -> Vec<Warning> {
+    let lines = response.wire().headers(Name::Warning);
+    lines.flat_map(|line| Warning::parse_list(&line).unwrap_or_default()).collect()
 }
 
 /// Headers that [`Dialog::request`] writes.

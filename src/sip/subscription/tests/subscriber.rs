@@ -39,7 +39,7 @@ impl Node {
         for event in std::mem::take(events) {
             match event {
                 AgentEvent::Request { id, request, .. } => {
-                    self.subscriber.notified(*now, ids, agent, request, id, out, &mut self.told);
+                    self.subscriber.notified(*now, ids, agent, request, id, None, out, &mut self.told);
                 }
                 AgentEvent::Answered { id, status, response } => {
                     let response = response.as_ref();
@@ -196,7 +196,7 @@ fn a_refresh_that_is_refused_for_good_ends_it_and_another_leaves_it_to_its_time(
         node.pass(540_000);
         let refresh = node.stand.only();
         node.receive(&refresh.answer(status, "", &["Retry-After: 9"], None));
-        let end = End::Refused { status, retry_after: Some(9), min_expires: None };
+        let end = End::Refused { status, retry_after: Some(9), min_expires: None, warnings: Vec::new() };
         assert_eq!(node.told(), [format!("{end:?}")]);
     }
     let (mut node, mut peer, _) = subscribed(600);
@@ -215,7 +215,7 @@ fn a_refresh_that_is_refused_for_good_ends_it_and_another_leaves_it_to_its_time(
 fn a_refusal_of_the_first_subscribe_is_told_with_what_it_says() {
     let (mut node, mut peer, sent, _) = subscribing(10);
     node.receive(&sent.answer(423, "x", &["Min-Expires: 3600"], None));
-    let end = End::Refused { status: 423, retry_after: None, min_expires: Some(3600) };
+    let end = End::Refused { status: 423, retry_after: None, min_expires: Some(3600), warnings: Vec::new() };
     assert_eq!(node.told(), [format!("{end:?}")]);
     node.receive(&notify(&mut peer, "active", ""));
     assert_eq!((node.told(), node.stand.lines()), (vec![], vec!["481 NOTIFY".to_owned()]));
