@@ -116,6 +116,12 @@ impl Open {
 
     /// Keeps what waits; the rest of the outcome goes to the service.
     fn wait<W>(&mut self, outcome: Outcome<W>, setup: impl FnOnce(W) -> Setup) -> Outcome<Over> {
+        // Sessions that give way to a new one.
+        for change in &outcome.changes {
+            if let Change::Remove(FactKey::Participation(id)) = change {
+                self.relays.remove(id);
+            }
+        }
         if let Some(wait) = outcome.wait {
             match setup(wait) {
                 Setup::Originating(wait) => {

@@ -13,16 +13,22 @@
 //!    |<-- 6 answer (`commencement`)
 //! ```
 //!
+//! A constituent of our own whose call is running is asked in the same way, in memory: its call becomes part of this one
+//! (`non_controlling`), so that nobody in it is rung or cut, and goes on by itself afterwards. Its other members are invited
+//! here.
+//!
 //! A caller that is a member of no constituent of ours may be one of a constituent elsewhere. Its own system is asked
 //! first: the list names the caller, or Warning 147 says that it may begin the call. Nobody else is disturbed before.
 
+use super::calls::Open;
 use super::commencement::{self, Held};
+use super::non_controlling::State;
 use super::session::{Session, media_leg};
 use super::{groups, inviting, leaving, upgrading};
 use crate::documents::{McInfo, SessionDescription};
 use crate::model::*;
 use crate::procedure::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A non-controlling function says that the caller may begin the call on the temporary group.
@@ -35,6 +41,39 @@ pub(super) const RUNNING: u16 = 123;
 pub(super) fn remote(view: &View<'_>, group: &GroupDocument) -> Vec<GroupId> {
     let parts = group.temporary.iter().flat_map(|temporary| &temporary.constituents);
     parts.filter(|part| view.policy.controlling_of(part) != Place::Here).cloned().collect()
+}
+
+/// Constituents of ours that have a call of their own, with everybody whom that call has.
+pub(super) fn running(
+    view: &View<'_>,
+    open: &mut Open,
+    group: &GroupDocument,
+    service: Service,
+) -> BTreeMap<GroupId, BTreeSet<UserId>> {
+    let mut running = BTreeMap::new();
+    for part in group.temporary.iter().flat_map(|temporary| &temporary.constituents) {
+        let mark = view.model.regrouped(Side::Mc, part.as_str());
+        let here = view.policy.controlling_of(part) == Place::Here;
+        if !here || mark.is_none_or(|mark| mark.temporary != group.id) {
+            continue;
+        }
+        let session = open.call_on(view.model, service, part);
+        if let Some(session) = session.filter(|session| State::of(Some(session)) == State::Controlling) {
+            running.insert(part.clone(), session.users());
+        }
+    }
+    running
+}
+
+/// Whether the user is in the call of a constituent of ours that is part of this one.
+pub(super) fn takes_part(view: &View<'_>, session: &Session, user: &UserId) -> bool {
+    let group = &session.call.group;
+    group.temporary.iter().flat_map(|temporary| &temporary.constituents).any(|part| {
+        let call = view.model.call_on(session.call.service, part.as_str());
+        let ours = |above: &Superior| above.temporary == group.id;
+        call.filter(|call| call.superior.as_ref().is_some_and(ours))
+            .is_some_and(|call| view.model.participants(call.id).any(|one| !one.left && one.user == *user))
+    })
 }
 
 /// The constituents whose server must vouch for a caller who is not known here to be affiliated: those of the caller's own
@@ -170,7 +209,11 @@ pub(super) fn accepted(
     }
     session.seat(view, leg, asked.user.clone(), None, asked.port, out);
     // Its own rules say which of its members the call needs.
-    if let Some(document) = view.model.group(Side::Mc, asked.user.as_str())
+    if let (Some(users), Some(commencement)) =
+        (session.taken_along.get(&GroupId::new(asked.user.as_str())), &mut session.commencement)
+    {
+        commencement.needs.missing.retain(|user| !users.contains(user));
+    } else if let Some(document) = view.model.group(Side::Mc, asked.user.as_str())
         && let Some(commencement) = &mut session.commencement
     {
         commencement.needs.missing.retain(|user| !document.members.contains_key(user));
@@ -194,6 +237,16 @@ pub(super) fn refused(
 ) {
     let Some(asked) = session.answered(leg) else { return };
     view.media.give_back(asked.port);
+    if let Some(users) = session.taken_along.remove(&GroupId::new(asked.user.as_str())) {
+        // The call of a constituent of ours could not be taken along: whom it has is invited like anybody else.
+        let (service, group) = (session.call.service, session.call.group.id.clone());
+        let invitees = users.into_iter().map(|user| {
+            let clients = groups::affiliated_to(view.model, service, &user, &group);
+            (user, clients)
+        });
+        let invitees = invitees.filter(|(_, clients)| !clients.is_empty()).collect();
+        invite_all(view, session, invitees, out);
+    }
     match rejection.members {
         Some(members) => invite(view, session, members.users, out),
         None => commencement::refused(view, session, &asked.user, rejection, out),
@@ -241,7 +294,8 @@ fn invite_all(
     invitees.sort_by_key(|(user, _)| !required(session, user));
     for (user, clients) in invitees {
         let calls = session.commencement.is_some() && user == session.call.initiator;
-        if calls || !session.legs_of(&user).is_empty() || session.declined.contains(&user) {
+        let along = session.taken_along.values().any(|users| users.contains(&user));
+        if calls || along || !session.legs_of(&user).is_empty() || session.declined.contains(&user) {
             continue;
         }
         if session.is_full(session.participants() + session.asked.len()) {

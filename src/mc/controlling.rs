@@ -245,7 +245,9 @@ fn begin(
     let caller = Caller { leg, user, client, port, answer, standing };
     let mut out = Outcome::default();
     let mut session = if document.prearranged {
-        invite_members(view, call, template, caller, &members, (asked, vouching), &mut out)
+        let taken_along = constituents::running(view, open, document, call.service);
+        let plan = Plan { affiliated: asked, vouching, taken_along };
+        invite_members(view, call, template, caller, &members, plan, &mut out)
     } else {
         chat(view, call, template, caller, &mut out)
     };
@@ -267,6 +269,16 @@ pub(super) fn enough(
     if few || lacking { Err(Refusal::TooFewMembers) } else { Ok(()) }
 }
 
+/// Whom a new call reaches.
+struct Plan {
+    /// Affiliated members, with the clients by which they are.
+    affiliated: BTreeMap<UserId, BTreeSet<ClientId>>,
+    /// Constituents whose server must vouch for the caller first.
+    vouching: Vec<GroupId>,
+    /// Constituents of ours with a call of their own, with those whom that call has.
+    taken_along: BTreeMap<GroupId, BTreeSet<UserId>>,
+}
+
 /// Step 14 g v: affiliated members, required ones first, at most as many as the group may have participants.
 fn invite_members(
     view: &mut View<'_>,
@@ -274,10 +286,12 @@ fn invite_members(
     template: Template,
     caller: Caller,
     members: &MemberList,
-    (mut affiliated, vouching): (BTreeMap<UserId, BTreeSet<ClientId>>, Vec<GroupId>),
+    plan: Plan,
     out: &mut Outcome<Over>,
 ) -> Session {
+    let Plan { mut affiliated, vouching, taken_along } = plan;
     affiliated.remove(&call.initiator);
+    affiliated.retain(|user, _| !taken_along.values().any(|users| users.contains(user)));
     let required = |user: &UserId| members.get(user).is_some_and(|member| member.required);
     let (mut invitees, others): (Vec<_>, Vec<_>) =
         affiliated.into_iter().partition(|(user, _)| required(user));
@@ -294,7 +308,7 @@ fn invite_members(
     let room = room.saturating_sub(constituents::reserved(&call.group, members, &invitees, &remote));
     commencement.cut = invitees.len() > room;
     invitees.truncate(room);
-    let mut ask = remote;
+    let mut ask: Vec<GroupId> = remote.into_iter().chain(taken_along.keys().cloned()).collect();
     if !vouching.is_empty() {
         let groups = ask.into_iter().filter(|group| !vouching.contains(group)).collect();
         let members = std::mem::take(&mut invitees);
@@ -311,6 +325,7 @@ fn invite_members(
         out.sends.push(Send::WakeAt { at, wake: Wake::Tng3(id) });
     }
     let mut session = Session::new(call, template, Some(commencement));
+    session.taken_along = taken_along;
     commencement::start_tng1(view, &session, out);
     let mut unasked = Vec::new();
     for (user, clients) in invitees {

@@ -180,6 +180,7 @@ pub(super) fn late(view: &mut View<'_>, session: &mut Session, user: &UserId, ou
         || !session.members().contains_key(user)
         || !session.legs_of(user).is_empty()
         || session.declined.contains(user)
+        || constituents::takes_part(view, session, user)
         || session.is_full(session.participants() + session.asked.len())
     {
         return;

@@ -49,6 +49,8 @@ struct Request {
     authorised: bool,
     /// The system that asks is told our members.
     shared: bool,
+    /// The controlling function is in this process: it invites whoever is in no running call.
+    own: bool,
     offer: SessionDescription,
     answer: SessionDescription,
     port: u16,
@@ -142,10 +144,11 @@ fn checked(
         return Err(Refusal::MayNotInitiate);
     }
     let shared = view.policy.partner(domain).is_some_and(|partner| partner.shares_members);
+    let own = view.policy.functions.controlling.contains(&from.psi);
     let name = UserId::new(temporary.as_str());
     let media = media_leg(view, &document, &document.members, &name, leg, port, false);
     let answer = offer.answer(&media).map_err(|why| Refusal::MediaNotAcceptable { why })?;
-    Ok(Request { leg, document, temporary, caller, authorised, shared, offer, answer, port, invitation })
+    Ok(Request { leg, document, temporary, caller, authorised, shared, own, offer, answer, port, invitation })
 }
 
 /// Our affiliated members are invited, the controlling function is answered with the first of them. The rules of the
@@ -255,7 +258,7 @@ fn invite_all(
 /// The running call of the constituent becomes part of that of the temporary group. Its affiliated members who are not in
 /// it are invited: whoever declined it or left it has not declined the call of the temporary group.
 fn merge(view: &mut View<'_>, session: &mut Session, request: Request) -> (CallRef, Outcome<Over>) {
-    let Request { leg, temporary, caller, authorised, answer, port, invitation, .. } = request;
+    let Request { leg, temporary, caller, authorised, own, answer, port, invitation, .. } = request;
     let mut out = Outcome::default();
     let id = session.call.id;
     note(&mut out, format!("call {id} on {} is part of that on {temporary} now", session.call.group.id));
@@ -277,7 +280,7 @@ fn merge(view: &mut View<'_>, session: &mut Session, request: Request) -> (CallR
     if upgrading::change(session, &invitation.info) {
         upgrading::tell_others(view, session, &[leg], &mut out);
     }
-    if session.call.group.prearranged {
+    if session.call.group.prearranged && !own {
         session.declined.clear();
         let mut invitees =
             groups::affiliated_members(view.model, session.call.service, &session.call.group.id);

@@ -17,7 +17,7 @@ use super::calls::Open;
 use super::controlling::acceptable;
 use super::elsewhere::LeftElsewhere;
 use super::groups;
-use super::regrouped::{Redirected, redirected};
+use super::regrouped::{Redirected, give_way, gives_way, redirected};
 use super::session::session_identity;
 use crate::documents::McInfo;
 use crate::model::*;
@@ -179,7 +179,7 @@ fn called_group(
 }
 
 /// Calls that count for N6: those in progress and those being set up. A client that calls its group again has lost that
-/// call, which does not count.
+/// call, which does not count; nor does the call of a constituent, which gives way to that of the temporary group.
 fn simultaneous_calls(
     model: &Model,
     open: &Open,
@@ -190,6 +190,7 @@ fn simultaneous_calls(
     let running = model
         .participations_of(user.as_str())
         .filter(|one| one.group != *group || one.client.as_ref() != client)
+        .filter(|one| !gives_way(model, one, client, group))
         .count();
     running + open.calls_in_setup(user)
 }
@@ -256,6 +257,8 @@ impl AwaitControlling {
         acceptance.client = None;
         let accept = CallSend::Accept { leg: self.client_leg, acceptance: Box::new(acceptance) };
         let mut outcome = Outcome::end(Vec::new(), vec![Send::Call(accept)]);
+        let (user, client) = (&participation.user, participation.client.as_ref());
+        give_way(view.model, user, client, &self.group, &mut outcome);
         // TS 24.379 9.2.2.2.13.
         if let (true, Some(client)) = (self.affiliating, &participation.client) {
             by_call::complete(view, &participation.user, client, self.service, &self.group, &mut outcome);

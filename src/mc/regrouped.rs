@@ -11,8 +11,9 @@
 //! ```
 
 use super::calls::Open;
+use super::groups;
 use crate::model::*;
-use crate::procedure::{Policy, Refusal, RegroupedCall, Rejection, View, uri};
+use crate::procedure::{CallSend, Outcome, Policy, Refusal, RegroupedCall, Rejection, Send, View, uri};
 
 /// Whether a call on this group may begin or be joined. Asked after the membership check only: a stranger never learns
 /// the temporary group.
@@ -38,6 +39,39 @@ pub(super) fn refuse_or_redirect(
         return Err(Refusal::Regrouped);
     }
     Ok(())
+}
+
+/// Whether a client's session in the call of a constituent gives way to its session in the call of the temporary group: the
+/// client is in that call then, whether the constituent's is part of it or not. It does not count for N6 either.
+pub(super) fn gives_way(
+    model: &Model,
+    session: &Participation,
+    client: Option<&ClientId>,
+    group: &GroupId,
+) -> bool {
+    let marked = model.regrouped(Side::Mc, session.group.as_str());
+    session.client.as_ref() == client
+        && (marked.is_some_and(|mark| mark.temporary == *group)
+            || groups::constituents_of(model, group).contains(&session.group))
+}
+
+/// The client has come into the call of this group: its sessions that [`gives_way`] names end.
+pub(super) fn give_way<W>(
+    model: &Model,
+    user: &UserId,
+    client: Option<&ClientId>,
+    group: &GroupId,
+    out: &mut Outcome<W>,
+) {
+    for session in model.participations_of(user.as_str()) {
+        if !gives_way(model, session, client, group) {
+            continue;
+        }
+        out.changes.push(Change::Remove(FactKey::Participation(session.id)));
+        for leg in [session.client_leg, session.core_leg] {
+            out.sends.push(Send::Call(CallSend::Release { leg, reason: None }));
+        }
+    }
 }
 
 /// What the originating participating function makes of a 3xx.

@@ -36,6 +36,9 @@ pub(super) struct Session {
     past: BTreeMap<UserId, (LegId, u32)>,
     /// Members who declined: not asked again in this call.
     pub declined: BTreeSet<UserId>,
+    /// Constituents of ours whose own call was running when this one began, with those whom that call had: it is part of
+    /// this one, and they are not invited.
+    pub taken_along: BTreeMap<GroupId, BTreeSet<UserId>>,
     /// What a member asked for and the controlling function above us decides.
     pub passed: Option<Box<Passed>>,
     /// The call is over; [`super::calls`] forgets it.
@@ -90,6 +93,7 @@ impl Session {
             legs_of: BTreeMap::new(),
             past: BTreeMap::new(),
             declined: BTreeSet::new(),
+            taken_along: BTreeMap::new(),
             passed: None,
             over: false,
         }
@@ -191,6 +195,12 @@ impl Session {
     /// Legs of a user, whether in the call or asked.
     pub fn legs_of(&self, user: &UserId) -> &[LegId] {
         self.legs_of.get(user).map_or(&[], Vec::as_slice)
+    }
+
+    /// Everybody who is in the call, asked, or waits for it.
+    pub fn users(&self) -> BTreeSet<UserId> {
+        let caller = self.commencement.iter().map(|commencement| commencement.caller.user.clone());
+        self.legs_of.keys().cloned().chain(caller).collect()
     }
 
     /// Whether the user is or was a participant.

@@ -12,7 +12,7 @@
 //! ```
 
 use super::session::session_identity;
-use super::{groups, settings};
+use super::{groups, regrouped, settings};
 use crate::model::*;
 use crate::procedure::*;
 
@@ -130,7 +130,11 @@ impl AwaitClient {
         };
         acceptance.session = session_identity(&view.policy.functions.participating, self.id.0);
         let accept = CallSend::Accept { leg: self.core_leg, acceptance: Box::new(acceptance) };
-        Outcome::end(vec![Change::Put(Fact::Participation(participation))], vec![Send::Call(accept)])
+        let mut outcome = Outcome::end(Vec::new(), vec![Send::Call(accept)]);
+        let (user, client) = (&participation.user, participation.client.as_ref());
+        regrouped::give_way(view.model, user, client, &participation.group, &mut outcome);
+        outcome.changes.push(Change::Put(Fact::Participation(participation)));
+        outcome
     }
 
     /// TS 24.379 6.3.2.2.6: a user who was asked and said no is 480 with Warning 110. Any other refusal goes on as it is.

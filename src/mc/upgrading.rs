@@ -313,11 +313,11 @@ fn examine(
         if info.encrypted {
             return Err(Refusal::Encrypted);
         }
-        // Of the members of a constituent its own server says which one asks; the controlling function above us has
-        // decided.
+        // Of the members of a constituent its own server says which one asks; where there is a controlling function above
+        // us, that one decides.
         let behind = info.calling_user.as_deref().and_then(uri::identity).map(UserId::new);
         let user = behind.filter(|_| session.is_constituent(&seat.user)).unwrap_or_else(|| seat.user.clone());
-        if !session.is_superior(leg) {
+        if session.call.superior.is_none() {
             authorised(&session.call.group.rules, &user, wanted(info, session.call.priority))?;
         }
     }

@@ -123,8 +123,8 @@ pub enum Party {
         /// (TS 24.379 10.1.1.3.5.1).
         session: Option<String>,
     },
-    /// Controlling function of a temporary group to the server of a constituent elsewhere, its non-controlling function
-    /// (TS 24.379 6.3.4).
+    /// Controlling function of a temporary group to the non-controlling function of a constituent (TS 24.379 6.3.4):
+    /// elsewhere, or here if a call of the constituent runs.
     NonControlling {
         /// The constituent.
         group: GroupId,

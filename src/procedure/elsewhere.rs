@@ -81,6 +81,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The controlling function of this process.
+    pub fn own_controlling(policy: &Policy) -> Self {
+        let psi = policy.functions.controlling.first().cloned().unwrap_or_else(|| Psi::new(""));
+        Self { psi, partner: None, participating: false, controlling: true, gms: false }
+    }
+
     /// What it may do here: all that belongs to its kind for a function of our own system, what the agreement says for
     /// one of a partner, nothing for one whose agreement is gone.
     pub fn may(&self, policy: &Policy) -> Permissions {

@@ -126,6 +126,10 @@ impl Switchboard {
                 (None, format!("pf({})", short(user.as_str())))
             }
             Party::Terminating { .. } => (Some(Incoming::Terminating), String::new()),
+            Party::NonControlling { group } if self.world.policy.controlling_of(group) == Place::Here => {
+                let from = Caller::own_controlling(&self.world.policy);
+                (Some(Incoming::NonControlling { from }), String::new())
+            }
             Party::NonControlling { group } => (None, format!("ncf({})", short(group.as_str()))),
             Party::Controlling { .. } if self.controlling_elsewhere => (None, "cf".to_owned()),
             Party::Controlling { .. } => (Some(Incoming::Controlling { from: None }), String::new()),

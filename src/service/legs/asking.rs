@@ -7,7 +7,7 @@ use super::{End, Handover, LegState, Try};
 use crate::env::Time;
 use crate::mc::calls::Incoming;
 use crate::model::{ClientId, LegId, LegOwner, Psi, Service as McService, UserId};
-use crate::procedure::{Invitation, LegEvent, Party, Place, Refusal};
+use crate::procedure::{Caller, Invitation, LegEvent, Party, Place, Refusal};
 use crate::sip::dialog::SessionId;
 use crate::sip::message::Response;
 
@@ -49,8 +49,12 @@ impl Service {
                     let psi = psi.clone();
                     self.ask_function(now, leg, owner, &psi, None, &invitation);
                 }
-                // A constituent of our own needs nobody in between.
-                Place::Here | Place::Nowhere => {
+                // A constituent of our own, whose call is running.
+                Place::Here => {
+                    let from = Caller::own_controlling(policy);
+                    self.in_memory(leg, owner, Incoming::NonControlling { from }, invitation);
+                }
+                Place::Nowhere => {
                     self.ask_nobody(leg, owner, service, &Refusal::NoControllingFunction(group));
                 }
             },
