@@ -41,8 +41,12 @@ pub struct Limits {
     pub subscriptions_per_function: usize,
     /// Contacts of one public identity (403 beyond).
     pub contacts_per_identity: usize,
-    /// Requests owed at once; an operation that would pass it is refused as a whole with 503.
+    /// Requests owed at once to users and to functions of the own system; an operation that would pass it is refused as a
+    /// whole with 503.
     pub owed: usize,
+    /// Requests owed to the functions of one partner system at once, beside [`Self::owed`]: what asks more of a partner that
+    /// does not answer is refused with 503, what gives something back is not.
+    pub owed_per_partner: usize,
     /// Stream connections at once.
     pub connections: usize,
     /// Octets waiting to be written to one connection; a peer that does not read loses the connection.
@@ -73,6 +77,7 @@ impl Default for Limits {
             subscriptions_per_function: 200_000,
             contacts_per_identity: 16,
             owed: 1_000_000,
+            owed_per_partner: 50_000,
             connections: 100_000,
             connection_queue_octets: 1_048_576,
             waiting_for_store: 100_000,
@@ -105,7 +110,8 @@ impl Limits {
             subscriptions_per_user: limit("subscriptions_per_user", "Subscriptions of one user at once; 503 beyond.", 1..=1_024, is.subscriptions_per_user),
             subscriptions_per_function: limit("subscriptions_per_function", "Subscriptions of one function elsewhere at once; 503 beyond.", 1..=10_000_000, is.subscriptions_per_function),
             contacts_per_identity: limit("contacts_per_identity", "Contacts of one public identity; 403 beyond.", 1..=256, is.contacts_per_identity),
-            owed: limit("owed", "Requests owed to users at once; an operation that would pass it is refused as a whole with 503.", 16..=10_000_000, is.owed),
+            owed: limit("owed", "Requests owed at once to users and to functions of the own system; an operation that would pass it is refused as a whole with 503.", 16..=10_000_000, is.owed),
+            owed_per_partner: limit("owed_per_partner", "Requests owed to the functions of one partner system at once, beside `owed`; what asks more of it is refused with 503.", 1..=10_000_000, is.owed_per_partner),
             connections: limit("connections", "Stream connections at once.", 1..=1_000_000, is.connections),
             connection_queue_octets: limit("connection_queue_octets", "Octets that wait to be written to one connection; a peer that does not read loses the connection.", 65_536..=67_108_864, is.connection_queue_octets),
             waiting_for_store: limit("waiting_for_store", "Messages that wait for the disk at once; 503 beyond.", 16..=10_000_000, is.waiting_for_store),

@@ -47,6 +47,7 @@ pub struct Model {
     operations: HashMap<(UserId, String), Operation>,
     requests: BTreeMap<RequestRef, FunctionRequest>,
     requests_about: HashMap<(Psi, String), BTreeSet<RequestRef>>,
+    requests_to: BTreeMap<Psi, usize>,
     watches: BTreeMap<WatchRef, Watch>,
     watch_of: HashMap<Watching, WatchRef>,
     proposals: BTreeMap<ProposalRef, Proposal>,

@@ -27,6 +27,11 @@ impl Functions {
             FunctionKind::Gms => &self.gms,
         }
     }
+
+    /// All PSIs.
+    pub fn all(&self) -> impl Iterator<Item = &Psi> {
+        [&self.participating, &self.controlling, &self.gms].into_iter().flatten()
+    }
 }
 
 /// Another MC system, as the agreement with it says (TS 23.280 10.2.7 pre-conditions).
@@ -116,10 +121,7 @@ impl Policy {
 
     /// The agreement with the system that a function belongs to.
     pub fn partner_of_function(&self, psi: &Psi) -> Option<&Partner> {
-        self.partners.values().find(|partner| {
-            let Functions { participating, controlling, gms } = &partner.functions;
-            [participating, controlling, gms].into_iter().any(|psis| psis.contains(psi))
-        })
+        self.partners.values().find(|partner| partner.functions.all().any(|function| function == psi))
     }
 
     /// Where the function is that does this for the users or groups of a domain.

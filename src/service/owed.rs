@@ -5,13 +5,27 @@ use super::Service;
 use super::alarms::Alarm;
 use crate::env::Time;
 use crate::model::{Change, Fact, FactKey, OwedRef};
-use crate::procedure::{Outcome, Over, Refusal};
+use crate::procedure::{Outcome, Over, Partner, Refusal};
 use crate::sip::transaction::ClientId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// When a request that could not be sent, or met an overloaded client, is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// By how much an operation changes what is owed.
+#[derive(Debug, Default)]
+struct Growth {
+    more: usize,
+    less: usize,
+}
+
+impl Growth {
+    /// Whether there is room for it beside what is owed already.
+    fn fits(&self, known: usize, limit: usize) -> bool {
+        self.more == 0 || known.saturating_sub(self.less) + self.more <= limit
+    }
+}
 
 /// A request that is under way.
 #[derive(Debug, Default)]
@@ -25,22 +39,55 @@ pub(super) struct Delivery {
 }
 
 impl Service {
-    /// Whether what a procedure wants to owe fits into `Limits::owed`. An operation that does not fit is refused as a
-    /// whole before anything has changed: nobody is left out, and who asked may try again.
+    /// Whether what a procedure wants to owe fits into `Limits::owed`, and what it wants to owe to a partner system into that
+    /// partner's own share, `Limits::owed_per_partner`: a partner that has been silent for days takes nothing from others.
+    /// An operation that does not fit is refused as a whole before anything has changed: nobody is left out, and who asked
+    /// may try again. What gives something back to a partner fits always: there is no more of it than was taken.
     ///
     /// # Errors
     /// [`Refusal::Full`].
     pub(super) fn room_for_owed(&self, outcome: &Outcome<Over>) -> Result<(), Refusal> {
-        let limit = self.setup.limits.owed;
-        let (mut more, mut less) = (0, 0);
+        let mut here = Growth::default();
+        let mut at_partners: BTreeMap<&str, Growth> = BTreeMap::new();
+        let partner_of =
+            |psi| self.setup.policy.partner_of_function(psi).map(|partner| partner.domain.as_str());
         for change in &outcome.changes {
             match change {
-                Change::Put(Fact::Owed(_) | Fact::Request(_) | Fact::Proposal(_)) => more += 1,
-                Change::Remove(FactKey::Owed(_) | FactKey::Request(_) | FactKey::Proposal(_)) => less += 1,
+                Change::Put(Fact::Owed(_) | Fact::Proposal(_)) => here.more += 1,
+                Change::Remove(FactKey::Owed(_) | FactKey::Proposal(_)) => here.less += 1,
+                Change::Put(Fact::Request(request)) => match partner_of(&request.to) {
+                    Some(_) if request.what.gives_back() => {}
+                    Some(domain) => at_partners.entry(domain).or_default().more += 1,
+                    None => here.more += 1,
+                },
+                Change::Remove(FactKey::Request(id)) => {
+                    let Some(request) = self.model.request(*id) else { continue };
+                    partner_of(&request.to)
+                        .map_or(&mut here, |domain| at_partners.entry(domain).or_default())
+                        .less += 1;
+                }
                 _ => {}
             }
         }
-        if more == 0 || self.model.owed_count().saturating_sub(less) + more <= limit {
+        let to_partner = |partner: &Partner| self.model.requests_to(partner.functions.all());
+        for (domain, growth) in at_partners {
+            let known = self.setup.policy.partner(domain).map_or(0, to_partner);
+            let limit = self.setup.limits.owed_per_partner;
+            if !growth.fits(known, limit) {
+                tracing::warn!(
+                    partner = domain,
+                    known,
+                    "the partner does not take what is owed to it: no more for it"
+                );
+                return Err(Refusal::Full { what: "requests owed to one partner system", limit });
+            }
+        }
+        let limit = self.setup.limits.owed;
+        let elsewhere: usize = match here.more {
+            0 => 0,
+            _ => self.setup.policy.partners.values().map(to_partner).sum(),
+        };
+        if here.fits(self.model.owed_count().saturating_sub(elsewhere), limit) {
             return Ok(());
         }
         Err(Refusal::Full { what: "requests owed to users", limit })

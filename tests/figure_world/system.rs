@@ -35,7 +35,7 @@ impl System {
         let domain = self.domain().to_owned();
         let (from, settings) = match words {
             [
-                section @ ("policy" | "policy.resource_priority" | "server" | "session" | "sip"),
+                section @ ("policy" | "policy.resource_priority" | "server" | "session" | "sip" | "limits"),
                 settings @ ..,
             ] => (format!("[{section}]"), settings),
             [table @ ("user" | "group"), id, settings @ ..] => {

@@ -179,6 +179,20 @@ impl Asked {
         matches!(self, Self::Group(_) | Self::GroupResult(_))
     }
 
+    /// Whether it ends something that its receiver holds for us, and asks for nothing new.
+    pub fn gives_back(&self) -> bool {
+        match self {
+            Self::Affiliation { clients, .. } => clients.is_empty(),
+            Self::Group(request) => matches!(
+                request.what,
+                GroupAsked::RegroupCancel
+                    | GroupAsked::TeardownNotification { .. }
+                    | GroupAsked::InformationWithdrawal
+            ),
+            Self::ProposalEnd { .. } | Self::GroupResult(_) => false,
+        }
+    }
+
     /// What it is, for the log.
     pub fn name(&self) -> &'static str {
         match self {

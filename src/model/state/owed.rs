@@ -20,11 +20,18 @@ impl Model {
         self.remove_request(request.id);
         let about = (request.to.clone(), request.what.subject());
         self.requests_about.entry(about).or_default().insert(request.id);
+        *self.requests_to.entry(request.to.clone()).or_default() += 1;
         self.requests.insert(request.id, request);
     }
 
     pub(super) fn remove_request(&mut self, id: RequestRef) {
         if let Some(old) = self.requests.remove(&id) {
+            if let Some(count) = self.requests_to.get_mut(&old.to) {
+                *count -= 1;
+                if *count == 0 {
+                    self.requests_to.remove(&old.to);
+                }
+            }
             unlink(&mut self.requests_about, &(old.to, old.what.subject()), &id);
         }
     }
@@ -57,6 +64,11 @@ impl Model {
     /// All requests to functions elsewhere that are not answered for good.
     pub fn requests(&self) -> impl Iterator<Item = &FunctionRequest> {
         self.requests.values()
+    }
+
+    /// How many requests to these functions are not answered for good.
+    pub fn requests_to<'a>(&self, functions: impl IntoIterator<Item = &'a Psi>) -> usize {
+        functions.into_iter().filter_map(|psi| self.requests_to.get(psi)).sum()
     }
 
     /// Requests to a function elsewhere about one subject ([`Asked::subject`]), in no particular order.
