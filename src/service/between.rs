@@ -3,7 +3,7 @@
 
 use super::ReplyKind;
 use super::Service;
-use super::read::{Bodies, unusable};
+use super::read::Bodies;
 use super::render::{about_constituents, info_body, outcome_of, rejected_in, with_draft_body};
 use super::trust::Unknown;
 use crate::documents::gmop::{self, Gmop, OperationKind};
@@ -26,17 +26,16 @@ impl Service {
         caller: Caller,
         mut bodies: Bodies,
     ) -> Result<(), Unknown> {
-        let refuse = |refusal| Unknown::Refuse(refusal);
         if !caller.gms {
             let why = "group operations between functions are those of group management servers";
-            return Err(refuse(Refusal::NotPermitted { why }));
+            return Err(Refusal::NotPermitted { why }.into());
         }
-        let service = self.service_of(request, &bodies).map_err(refuse)?.unwrap_or(McService::Mcptt);
+        let service = self.service_of(request, &bodies)?.unwrap_or(McService::Mcptt);
         let Some((_, info)) = bodies.info.take() else {
-            return Err(refuse(Refusal::malformed("mcptt-info missing")));
+            return Err(Refusal::malformed("mcptt-info missing").into());
         };
         let document = match bodies.find(names::GMOP) {
-            Some(part) => Gmop::decode(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))?,
+            Some(part) => Gmop::decode(&part.content, &self.setup.limits)?,
             // A deletion needs nothing but the group; whoever says no more than that repeats it with its Call-ID.
             None if info.req_type.as_deref() == Some(OperationKind::DeleteGroup.request_type()) => {
                 Gmop::Request(gmop::Operation {
@@ -48,7 +47,7 @@ impl Service {
                     document: None,
                 })
             }
-            None => return Err(refuse(Refusal::UnsupportedBody { expected: names::GMOP })),
+            None => return Err(Refusal::UnsupportedBody { expected: names::GMOP }.into()),
         };
         let (said, kind) = match &document {
             Gmop::Request(operation) => (&info.req_type, operation.kind.request_type()),
@@ -57,10 +56,10 @@ impl Service {
             }
         };
         if kind.is_empty() {
-            return Err(refuse(Refusal::UnknownOperation));
+            return Err(Refusal::UnknownOperation.into());
         }
         if said.as_deref().is_some_and(|said| said != kind) {
-            return Err(refuse(Refusal::malformed("mcptt-info and GMOP name different operations")));
+            return Err(Refusal::malformed("mcptt-info and GMOP name different operations").into());
         }
         self.decide(now, id, request, ReplyKind::Plain, |service_itself, reply| match document {
             Gmop::Request(operation) => {

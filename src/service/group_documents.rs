@@ -43,26 +43,24 @@ impl Service {
         request: &Request,
         bodies: &Bodies,
     ) -> Result<(), Unknown> {
-        let refuse = |refusal| Unknown::Refuse(refusal);
         let Sender::Function(caller) = self.identify(now, flow, request)? else {
-            return Err(refuse(Refusal::NotPermitted { why: "only servers may ask for that" }));
+            return Err(Refusal::NotPermitted { why: "only servers may ask for that" }.into());
         };
         if !self.addressed_gms(request) {
-            return Err(refuse(Refusal::NotFound));
+            return Err(Refusal::NotFound.into());
         }
         let Some(part) = bodies.find(names::RESOURCE_LISTS) else {
-            return Err(refuse(Refusal::UnsupportedBody { expected: names::RESOURCE_LISTS }));
+            return Err(Refusal::UnsupportedBody { expected: names::RESOURCE_LISTS }.into());
         };
-        let selectors = resource_lists::decode(&part.content, &self.setup.limits)
-            .map_err(|error| refuse(unusable(error)))?;
-        self.within_groups_limit(selectors.len()).map_err(refuse)?;
+        let selectors = resource_lists::decode(&part.content, &self.setup.limits)?;
+        self.within_groups_limit(selectors.len())?;
         let groups = selectors.iter().filter_map(|selector| xcap_diff::selected_group(selector));
         let accepts = |line: &[u8]| {
             let groups = names::GROUPS.as_bytes();
             line.windows(groups.len()).any(|window| window.eq_ignore_ascii_case(groups))
         };
         let with_documents = request.wire().headers(Name::Accept).any(|line| accepts(&line));
-        let watched = gms::documents::subscribe(&caller, groups.collect(), with_documents).map_err(refuse)?;
+        let watched = gms::documents::subscribe(&caller, groups.collect(), with_documents)?;
         let subscriber = Subscriber::Function(caller.psi.clone());
         self.accept_subscription(now, id, flow, request, subscriber, watched, None)
     }

@@ -1,10 +1,11 @@
 //! What functions elsewhere say and ask about groups that are owned here: affiliation of the users they serve
 //! (TS 24.379 9.2.2.3.3, 9.2.2.3.4).
 
-use super::read::{Bodies, canonical, identity, unusable};
-use super::trust::{Sender, Unknown, malformed};
+use super::read::{Bodies, canonical, identity};
+use super::trust::{Sender, Unknown};
 use super::{ReplyKind, Service};
-use crate::documents::{McInfo, names, pidf};
+use crate::documents::pidf::{self, Presence};
+use crate::documents::{McInfo, names};
 use crate::env::Time;
 use crate::gms::{self, status::StatusAsk};
 use crate::mc::affiliation::owning::{self, GroupPublishAsk};
@@ -24,21 +25,14 @@ impl Service {
         flow: Flow,
         request: &Request,
     ) -> Result<(), Unknown> {
-        let refuse = |refusal| Unknown::Refuse(refusal);
-        if self.event(request).map_err(refuse)? != "presence" {
-            return Err(refuse(Refusal::BadEvent));
-        }
+        self.is_presence(request)?;
         let Asked { caller, service, info, bodies } = self.asked_by_function(now, flow, request)?;
-        self.speaks_for(&caller, info.calling_user.as_deref()).map_err(refuse)?;
+        self.speaks_for(&caller, info.calling_user.as_deref())?;
         if self.await_document(now, info.request_uri.as_deref(), (id, flow), request) {
             return Ok(());
         }
-        let Some(part) = bodies.find(names::PIDF) else {
-            return Err(refuse(Refusal::UnsupportedBody { expected: names::PIDF }));
-        };
-        let presence = pidf::Presence::decode(&part.content, service, &self.setup.limits);
-        let presence = presence.map_err(|error| refuse(unusable(error)))?;
-        let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
+        let presence = self.presence(&bodies, service)?;
+        let expires = request.number(Name::Expires)?;
         self.decide(now, id, request, ReplyKind::Plain, |layer, reply| {
             let ask = GroupPublishAsk { reply, caller, service, info, presence, expires };
             owning::publish(&mut view!(layer, now), ask)
@@ -53,22 +47,16 @@ impl Service {
         flow: Flow,
         request: &Request,
     ) -> Result<(), Unknown> {
-        let refuse = |refusal| Unknown::Refuse(refusal);
-        let missing = |what| refuse(Refusal::malformed(what));
-        if self.event(request).map_err(refuse)? != "presence" {
-            return Err(refuse(Refusal::BadEvent));
-        }
+        self.is_presence(request)?;
         let Asked { caller, service, info, bodies } = self.asked_by_function(now, flow, request)?;
-        let group =
-            info.request_uri.ok_or_else(|| missing("mcptt-info: mcptt-request-uri names no group"))?;
-        let user =
-            info.calling_user.ok_or_else(|| missing("mcptt-info: mcptt-calling-user-id names no user"))?;
-        let Some(part) = bodies.find(names::PIDF) else {
-            return Err(refuse(Refusal::UnsupportedBody { expected: names::PIDF }));
-        };
-        let presence = pidf::Presence::decode(&part.content, service, &self.setup.limits);
-        let presence = presence.map_err(|error| refuse(unusable(error)))?;
-        let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
+        let group = info
+            .request_uri
+            .ok_or_else(|| Refusal::malformed("mcptt-info: mcptt-request-uri names no group"))?;
+        let user = info
+            .calling_user
+            .ok_or_else(|| Refusal::malformed("mcptt-info: mcptt-calling-user-id names no user"))?;
+        let presence = self.presence(&bodies, service)?;
+        let expires = request.number(Name::Expires)?;
         self.decide(now, id, request, ReplyKind::Plain, |layer, reply| {
             let (group, user) = (GroupId::new(group), UserId::new(user));
             let ask = StatusAsk { reply, caller, group, user, service, presence, expires };
@@ -84,16 +72,13 @@ impl Service {
         flow: Flow,
         request: &Request,
     ) -> Result<(), Unknown> {
-        let refuse = |refusal| Unknown::Refuse(refusal);
         let Asked { caller, service, info, bodies } = self.asked_by_function(now, flow, request)?;
-        self.speaks_for(&caller, info.calling_user.as_deref()).map_err(refuse)?;
+        self.speaks_for(&caller, info.calling_user.as_deref())?;
         if self.await_document(now, info.request_uri.as_deref(), (id, flow), request) {
             return Ok(());
         }
         let filter = match bodies.find(names::SIMPLE_FILTER) {
-            Some(part) => {
-                pidf::filter_tuple(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))?
-            }
+            Some(part) => pidf::filter_tuple(&part.content, &self.setup.limits)?,
             None => None,
         };
         let by = info.calling_user.as_deref().map(UserId::new);
@@ -101,39 +86,41 @@ impl Service {
         let filter = filter.map(|id| UserId::new(identity(&id)));
         if by.is_none() || filter != by {
             let group = info.request_uri.as_deref().map(GroupId::new);
-            let group =
-                group.ok_or_else(|| refuse(Refusal::malformed("mcptt-info: mcptt-request-uri missing")))?;
+            let group = group.ok_or_else(|| Refusal::malformed("mcptt-info: mcptt-request-uri missing"))?;
             let view = view!(self, now);
             let watched = dynamic::subscribe_function(&view, &caller, &group, (filter, by), service);
             let subscriber = Subscriber::Function(caller.psi);
-            return self.accept_subscription(
-                now,
-                id,
-                flow,
-                request,
-                subscriber,
-                watched.map_err(refuse)?,
-                None,
-            );
+            return self.accept_subscription(now, id, flow, request, subscriber, watched?, None);
         }
-        let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
-        let watched =
-            owning::subscribe(&view!(self, now), &caller, &info, service, expires).map_err(refuse)?;
+        let expires = request.number(Name::Expires)?;
+        let watched = owning::subscribe(&view!(self, now), &caller, &info, service, expires)?;
         self.accept_subscription(now, id, flow, request, Subscriber::Function(caller.psi), watched, None)
+    }
+
+    /// Whether the event package of a PUBLISH is that of affiliations.
+    fn is_presence(&self, request: &Request) -> Result<(), Refusal> {
+        if self.event(request)? != "presence" {
+            return Err(Refusal::BadEvent);
+        }
+        Ok(())
+    }
+
+    /// The affiliations that a PUBLISH tells.
+    fn presence(&self, bodies: &Bodies, service: McService) -> Result<Presence, Unknown> {
+        let part = bodies.find(names::PIDF).ok_or(Refusal::UnsupportedBody { expected: names::PIDF })?;
+        Ok(Presence::decode(&part.content, service, &self.setup.limits)?)
     }
 
     /// A function asks about one of its users.
     fn asked_by_function(&mut self, now: Time, flow: Flow, request: &Request) -> Result<Asked, Unknown> {
-        let refuse = |refusal| Unknown::Refuse(refusal);
         let caller = match self.identify(now, flow, request)? {
             Sender::Function(caller) => caller,
             Sender::User(_) => {
-                return Err(refuse(Refusal::NotPermitted { why: "only functions may ask for that" }));
+                return Err(Refusal::NotPermitted { why: "only functions may ask for that" }.into());
             }
         };
-        let mut bodies = self.bodies(request).map_err(refuse)?;
-        let service =
-            self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
+        let mut bodies = self.bodies(request)?;
+        let service = self.service_of(request, &bodies)?.ok_or(Refusal::NotOurService)?;
         let info = bodies.info.take().map(|(_, info)| canonical(info)).unwrap_or_default();
         Ok(Asked { caller, service, info, bodies })
     }

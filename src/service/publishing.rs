@@ -1,7 +1,7 @@
 //! PUBLISH: affiliation, and service settings.
 
-use super::read::{canonical, canonical_presence, unusable};
-use super::trust::{Unknown, malformed};
+use super::read::{canonical, canonical_presence};
+use super::trust::Unknown;
 use super::{ReplyKind, Service};
 use crate::documents::poc_settings::PocSettings;
 use crate::documents::{Body, names, pidf};
@@ -26,46 +26,42 @@ impl Service {
         flow: Flow,
         request: &Request,
     ) -> Result<(), Unknown> {
-        let refuse = |refusal| Unknown::Refuse(refusal);
         if self.addressed_controlling(request) {
             return self.publish_group(now, id, flow, request);
         }
         if self.addressed_gms(request) {
             return self.publish_status(now, id, flow, request);
         }
-        self.addressed_participating(request).map_err(refuse)?;
-        let event = self.event(request).map_err(refuse)?;
+        self.addressed_participating(request)?;
+        let event = self.event(request)?;
         if event == "poc-settings" {
             return self.publish_settings(now, id, flow, request);
         }
         if event != "presence" {
-            return Err(refuse(Refusal::BadEvent));
+            return Err(Refusal::BadEvent.into());
         }
-        let mut bodies = self.bodies(request).map_err(refuse)?;
+        let mut bodies = self.bodies(request)?;
         let info = bodies.info.take().map(|(service, info)| (service, canonical(info)));
         let sender = self.originator(now, flow, request, info.as_ref().map(|(_, info)| info))?;
         bodies.info = info;
-        let service =
-            self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
+        let service = self.service_of(request, &bodies)?.ok_or(Refusal::NotOurService)?;
         let presence = match bodies.find(names::PIDF) {
             Some(part) => Some(
-                pidf::Presence::decode(&part.content, service, &self.setup.limits)
-                    .map(canonical_presence)
-                    .map_err(|e| refuse(unusable(e)))?,
+                pidf::Presence::decode(&part.content, service, &self.setup.limits).map(canonical_presence)?,
             ),
             None => None,
         };
-        let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
+        let expires = request.number(Name::Expires)?;
         let info = bodies.info.take().map(|(_, info)| info).unwrap_or_default();
         let etag = request.text(Name::SipIfMatch);
         if presence.is_none() && !bodies.parts.is_empty() && etag.is_none() {
-            return Err(refuse(Refusal::UnsupportedBody { expected: names::PIDF }));
+            return Err(Refusal::UnsupportedBody { expected: names::PIDF }.into());
         }
         let groups =
             presence.iter().flat_map(|presence| &presence.tuples).map(|tuple| tuple.affiliations.len());
-        self.within_groups_limit(groups.max().unwrap_or(0)).map_err(refuse)?;
+        self.within_groups_limit(groups.max().unwrap_or(0))?;
         // TS 24.379 9.2.2.2.9: a target who is served elsewhere.
-        let target = mc::affiliation::served_user(&info).map_err(refuse)?;
+        let target = mc::affiliation::served_user(&info)?;
         if let (Originator::Client(originator), Place::At(at)) =
             (&sender, self.setup.policy.participating_of(&target))
         {
@@ -78,7 +74,7 @@ impl Service {
                 mc::remote_change::forward(&view!(layer, now), at, ask)
             });
         }
-        sender.may(&view!(self, now), |_| true, "").map_err(refuse)?;
+        sender.may(&view!(self, now), |_| true, "")?;
         let brought = self.brought(now, &sender, &target, service, presence.as_ref(), expires);
         self.decide(now, id, request, ReplyKind::Plain, |layer, reply| {
             let (by_agreement, sender) = (sender.is_partners(), sender.user().clone());
@@ -120,18 +116,14 @@ impl Service {
         flow: Flow,
         request: &Request,
     ) -> Result<(), Unknown> {
-        let refuse = |refusal| Unknown::Refuse(refusal);
         let user = self.sending_user(now, flow, request)?;
-        let mut bodies = self.bodies(request).map_err(refuse)?;
-        let service =
-            self.service_of(request, &bodies).map_err(refuse)?.ok_or(refuse(Refusal::NotOurService))?;
+        let mut bodies = self.bodies(request)?;
+        let service = self.service_of(request, &bodies)?.ok_or(Refusal::NotOurService)?;
         let entities = match bodies.find(names::POC_SETTINGS) {
-            Some(part) => Some(
-                PocSettings::decode(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))?,
-            ),
+            Some(part) => Some(PocSettings::decode(&part.content, &self.setup.limits)?),
             None => None,
         };
-        let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
+        let expires = request.number(Name::Expires)?;
         let info = bodies.info.take().map(|(_, info)| canonical(info)).unwrap_or_default();
         let etag = request.text(Name::SipIfMatch);
         let client = self.client_named(now, &user, None, flow);

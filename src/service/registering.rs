@@ -1,6 +1,6 @@
 //! REGISTER: from a client of the laboratory, or by third party from the core.
 
-use super::trust::{Unknown, malformed};
+use super::trust::Unknown;
 use super::{ReplyKind, Service};
 use crate::documents::{McInfo, names};
 use crate::env::Time;
@@ -21,31 +21,31 @@ impl Service {
         flow: Flow,
         request: &Request,
     ) -> Result<(), Unknown> {
-        let refuse = |refusal| Unknown::Refuse(refusal);
-        let address_of_record = request.to().map_err(|e| refuse(malformed(e)))?.uri.identity();
+        let address_of_record = request.to()?.uri.identity();
         if self.is_from_serving(flow) {
             return self.register_by_core(now, id, flow, request, &address_of_record);
         }
         if !self.setup.registrar {
-            return Err(refuse(Refusal::NotPermitted {
+            return Err(Refusal::NotPermitted {
                 why: "no configured S-CSCF, and this server is no registrar",
-            }));
+            }
+            .into());
         }
         let Some(user) = self.model.user_of(&address_of_record).cloned() else {
-            return Err(refuse(Refusal::UnknownUser));
+            return Err(Refusal::UnknownUser.into());
         };
         // RFC 3261 10.3 step 3 and 4: who registers is who is registered.
         let claimed = self.claimed_user(request)?;
         if claimed.id != user.id {
-            return Err(refuse(Refusal::NotPermitted { why: "registering somebody else" }));
+            return Err(Refusal::NotPermitted { why: "registering somebody else" }.into());
         }
         self.authenticate(now, flow, request, &user)?;
-        let bodies = self.bodies(request).map_err(refuse)?;
-        let named = self.service_of(request, &bodies).map_err(refuse)?;
+        let bodies = self.bodies(request)?;
+        let named = self.service_of(request, &bodies)?;
         let body_client =
             bodies.info.and_then(|(_, info)| info.client_id).map(|client| ClientId::new(client.as_str()));
-        let contacts = request.contacts().map_err(|e| refuse(malformed(e)))?;
-        let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
+        let contacts = request.contacts()?;
+        let expires = request.number(Name::Expires)?;
         let remove_all = contacts.iter().any(|contact| contact.text.trim() == "*");
         let contacts = contacts
             .iter()
@@ -64,9 +64,9 @@ impl Service {
             .collect();
         // RFC 3261 10.3 step 1: this server knows no bindings of other domains.
         if !self.is_ours(request.uri()) {
-            return Err(refuse(Refusal::NotFound));
+            return Err(Refusal::NotFound.into());
         }
-        let path = request.addresses(Name::Path).map_err(|e| refuse(malformed(e)))?;
+        let path = request.addresses(Name::Path)?;
         let public_id = PublicId::new(address_of_record);
         let address = public_id.clone();
         let user_id = user.id.clone();
@@ -108,11 +108,10 @@ impl Service {
         request: &Request,
         address_of_record: &str,
     ) -> Result<(), Unknown> {
-        let refuse = |refusal| Unknown::Refuse(refusal);
         let Some(user) = self.model.user_of(address_of_record).cloned() else {
-            return Err(refuse(Refusal::UnknownUser));
+            return Err(Refusal::UnknownUser.into());
         };
-        let expires = request.number(Name::Expires).map_err(|e| refuse(malformed(e)))?;
+        let expires = request.number(Name::Expires)?;
         let inner = self.inner_register(request);
         let public_id = PublicId::new(address_of_record);
         let address = public_id.clone();
@@ -124,7 +123,7 @@ impl Service {
             services: inner.services,
         };
         // Requests to the user go through the configured core, or back to the S-CSCF that told us.
-        let contacts = request.contacts().map_err(|e| refuse(malformed(e)))?;
+        let contacts = request.contacts()?;
         let route = contacts.first().map(|contact| route_of(&contact.uri)).into_iter().collect();
         let user_id = user.id.clone();
         self.decide(now, id, request, ReplyKind::Register(public_id.clone()), |service, reply| {

@@ -3,14 +3,14 @@
 
 use super::Service;
 use super::digest::Verdict;
-use super::read::identity;
+use super::read::{identity, unusable};
 use crate::config::Addresses;
-use crate::documents::McInfo;
+use crate::documents::{DocumentError, McInfo};
 use crate::env::Time;
 use crate::mc::remote_change::Originator;
 use crate::model::{BindingOrigin, Psi, User, UserId};
 use crate::procedure::{Caller, Functions, Refusal};
-use crate::sip::message::Request;
+use crate::sip::message::{Malformed, Request};
 use crate::sip::transaction::Flow;
 use crate::sip::wire::Name;
 use std::net::SocketAddr;
@@ -77,6 +77,24 @@ pub(super) enum Unknown {
     Refuse(Refusal),
 }
 
+impl From<Refusal> for Unknown {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refuse(refusal)
+    }
+}
+
+impl From<Malformed> for Unknown {
+    fn from(error: Malformed) -> Self {
+        Self::Refuse(malformed(error))
+    }
+}
+
+impl From<DocumentError> for Unknown {
+    fn from(error: DocumentError) -> Self {
+        Self::Refuse(unusable(error))
+    }
+}
+
 impl Service {
     /// Whether the request comes from a configured S-CSCF.
     pub(super) fn is_from_serving(&self, flow: Flow) -> bool {
@@ -86,8 +104,7 @@ impl Service {
     /// Finds out who sent the request.
     pub(super) fn identify(&mut self, now: Time, flow: Flow, request: &Request) -> Result<Sender, Unknown> {
         if self.setup.peers.at(flow.peer).next().is_some() {
-            let asserted =
-                request.addresses(Name::PAssertedIdentity).map_err(|e| Unknown::Refuse(malformed(e)))?;
+            let asserted = request.addresses(Name::PAssertedIdentity)?;
             let core = self.setup.peers.at(flow.peer).any(|peer| peer.core);
             // A core passes on requests of any function that is known, a peer only those of its own.
             let speaks = |peer: &&Peer| core || peer.addresses.iter().any(|one| one.contains(flow.peer));
@@ -102,16 +119,14 @@ impl Service {
                 let user = asserted
                     .iter()
                     .find_map(|identity| self.model.user_of(&identity.uri.identity()).cloned());
-                return user.map(Sender::User).ok_or(Unknown::Refuse(Refusal::UnknownUser));
+                return user.map(Sender::User).ok_or(Refusal::UnknownUser.into());
             }
             if !asserted.is_empty() {
-                return Err(Unknown::Refuse(Refusal::NotPermitted {
-                    why: "asserted identity not of this peer",
-                }));
+                return Err(Refusal::NotPermitted { why: "asserted identity not of this peer" }.into());
             }
         }
         if !self.setup.registrar {
-            return Err(Unknown::Refuse(Refusal::NotPermitted { why: "sender is not a configured peer" }));
+            return Err(Refusal::NotPermitted { why: "sender is not a configured peer" }.into());
         }
         let claimed = self.claimed_user(request).map_err(|unknown| self.unknown_system(request, unknown))?;
         // Behind a proxy everybody comes from the same place, so there it tells nothing about who has a password.
@@ -130,9 +145,7 @@ impl Service {
             return Ok(Sender::User(claimed));
         }
         if claimed.password.is_none() {
-            return Err(Unknown::Refuse(Refusal::NotPermitted {
-                why: "user is not registered from this address",
-            }));
+            return Err(Refusal::NotPermitted { why: "user is not registered from this address" }.into());
         }
         self.authenticate(now, flow, request, &claimed)?;
         Ok(Sender::User(claimed))
@@ -182,27 +195,25 @@ impl Service {
             Sender::User(user) => return Ok(Originator::Client(user.id.clone())),
             Sender::Function(caller) => caller,
         };
-        let refuse = |refusal| Err(Unknown::Refuse(refusal));
         if !caller.participating {
-            return refuse(Refusal::NotPermitted { why: "only participating functions ask for users" });
+            return Err(Refusal::NotPermitted { why: "only participating functions ask for users" }.into());
         }
         let Some(user) = info.and_then(|info| info.calling_user.as_deref()) else {
-            return refuse(Refusal::malformed("mcptt-info: no mcptt-calling-user-id"));
+            return Err(Refusal::malformed("mcptt-info: no mcptt-calling-user-id").into());
         };
         let user = identity(user);
-        self.speaks_for(&caller, Some(&user)).map_err(Unknown::Refuse)?;
+        self.speaks_for(&caller, Some(&user))?;
         Ok(Originator::Function { user: UserId::new(user), caller })
     }
 
     /// The user a client claims to be: P-Preferred-Identity, else From.
     pub(super) fn claimed_user(&self, request: &Request) -> Result<Arc<User>, Unknown> {
-        let preferred =
-            request.addresses(Name::PPreferredIdentity).map_err(|e| Unknown::Refuse(malformed(e)))?;
+        let preferred = request.addresses(Name::PPreferredIdentity)?;
         let identity = match preferred.first() {
             Some(preferred) => preferred.uri.identity(),
-            None => request.from().map_err(|e| Unknown::Refuse(malformed(e)))?.uri.identity(),
+            None => request.from()?.uri.identity(),
         };
-        self.model.user_of(&identity).cloned().ok_or(Unknown::Refuse(Refusal::UnknownUser))
+        self.model.user_of(&identity).cloned().ok_or(Refusal::UnknownUser.into())
     }
 
     /// Checks the Digest credentials of a user who has a password (RFC 3261 22, RFC 7616).
@@ -229,6 +240,6 @@ impl Service {
 }
 
 /// The refusal of a message that cannot be read at this place.
-pub(super) fn malformed(error: crate::sip::message::Malformed) -> Refusal {
+pub(super) fn malformed(error: Malformed) -> Refusal {
     Refusal::Malformed { place: error.place.to_owned() }
 }
