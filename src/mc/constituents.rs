@@ -22,10 +22,11 @@
 
 use super::calls::Open;
 use super::commencement::{self, Held};
+use super::inviting::{self, Invitee};
 use super::non_controlling::State;
-use super::session::{Session, media_leg};
-use super::{groups, inviting, leaving, upgrading};
-use crate::documents::{McInfo, SessionDescription};
+use super::session::Session;
+use super::{groups, leaving};
+use crate::documents::McInfo;
 use crate::model::*;
 use crate::procedure::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -133,46 +134,16 @@ pub(super) fn ask(
     group: &GroupId,
     out: &mut Outcome<Over>,
 ) -> Result<(), Refusal> {
-    let port = view.media.take().ok_or(Refusal::NoResources { what: "media ports" })?;
-    let leg = LegId(view.ids.number());
     let call = &session.call;
-    let name = UserId::new(group.as_str());
-    let mut media = media_leg(view, &call.group, session.members(), &name, leg, port, false);
-    // TS 24.380 14.2.3: an MCPTT group is invited with a priority.
-    media.priority = Some(call.group.priority.unwrap_or(DEFAULT_PRIORITY));
-    let template = &session.template;
-    let mut info = McInfo {
-        session_type: Some("prearranged".to_owned()),
+    let info = McInfo {
         request_uri: Some(group.to_string()),
-        calling_user: Some(call.initiator.to_string()),
         calling_group: Some(call.group.id.to_string()),
-        broadcast: call.broadcast.then_some(true),
-        organisation: template.info.organisation.clone(),
-        kept: template.info.kept.clone(),
         ..McInfo::default()
     };
-    upgrading::indicate(call, &template.info, &mut info);
-    let invitation = Invitation {
-        service: call.service,
-        info,
-        offer: Some(SessionDescription::invite(template.offer.as_ref(), &media)),
-        focus: true,
-        focus_session: None,
-        asserted: view.policy.functions.controlling.first().cloned(),
-        service_requested: true,
-        answer_modes: template.answer_modes.clone(),
-        resource_priority: upgrading::resource_priority(view.policy, call),
-        hops: template.hops,
-        session: None,
-    };
-    out.sends.push(Send::Call(CallSend::Invite {
-        leg,
-        owner: LegOwner::Call(call.id),
-        to: Party::NonControlling { group: group.clone() },
-        invitation: Box::new(invitation),
-    }));
-    session.ask(leg, name, port);
-    Ok(())
+    // TS 24.380 14.2.3: an MCPTT group is invited with a priority.
+    let priority = Some(call.group.priority.unwrap_or(DEFAULT_PRIORITY));
+    let to = Party::NonControlling { group: group.clone() };
+    inviting::send(view, session, Invitee { name: UserId::new(group.as_str()), to, info, priority }, out)
 }
 
 /// Floor priority of a group that has none (TS 24.380 12.1.2.2: the lowest is the default).
@@ -199,21 +170,13 @@ pub(super) fn accepted(
     acceptance: &Acceptance,
     out: &mut Outcome<Over>,
 ) {
-    let Some(asked) = session.answered(leg) else { return };
-    if session.is_full(session.participants()) {
-        view.media.give_back(asked.port);
-        out.sends.push(Send::Call(CallSend::Release { leg, reason: None }));
-        let limit = session.call.group.max_participants.unwrap_or(u32::MAX);
-        let full = Refusal::TooManyParticipants { limit }.into();
-        return commencement::refused(view, session, &asked.user, full, out);
-    }
-    session.seat(view, leg, asked.user.clone(), None, asked.port, out);
+    let Some(name) = inviting::seat(view, session, leg, None, out) else { return };
     // Its own rules say which of its members the call needs.
     if let (Some(users), Some(commencement)) =
-        (session.taken_along.get(&GroupId::new(asked.user.as_str())), &mut session.commencement)
+        (session.taken_along.get(&GroupId::new(name.as_str())), &mut session.commencement)
     {
         commencement.needs.missing.retain(|user| !users.contains(user));
-    } else if let Some(document) = view.model.group(Side::Mc, asked.user.as_str())
+    } else if let Some(document) = view.model.group(Side::Mc, name.as_str())
         && let Some(commencement) = &mut session.commencement
     {
         commencement.needs.missing.retain(|user| !document.members.contains_key(user));
@@ -224,7 +187,7 @@ pub(super) fn accepted(
     // What the two functions tell each other means nothing to the caller.
     let between = |warning: &&Warning| !matches!(warning.code, Some(AUTHORISED | RUNNING));
     let warnings: Vec<Warning> = acceptance.warnings.iter().filter(between).cloned().collect();
-    commencement::accepted(view, session, &asked.user, &warnings, out);
+    commencement::accepted(view, session, &name, &warnings, out);
 }
 
 /// The server of the constituent tells its members (step 4), or refuses.

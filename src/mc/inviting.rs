@@ -1,13 +1,13 @@
 //! The controlling function invites a member: TS 24.379 10.1.1.4.1.1, with 6.3.3.1.2.
 
-use super::session::{Session, media_leg};
+use super::session::{Asked, Session, media_leg};
 use super::{commencement, upgrading};
 use crate::documents::{McInfo, SessionDescription};
 use crate::model::*;
 use crate::procedure::*;
 use std::collections::BTreeSet;
 
-/// Asks a member over a new leg. Does nothing if no media port is free.
+/// Asks a member.
 ///
 /// # Errors
 /// [`Refusal::NoResources`].
@@ -18,14 +18,53 @@ pub(super) fn invite(
     clients: &BTreeSet<ClientId>,
     out: &mut Outcome<Over>,
 ) -> Result<(), Refusal> {
+    let info = info(session, user);
+    let to = Party::Terminating { user: user.clone(), clients: clients.iter().cloned().collect() };
+    send(view, session, Invitee { name: user.clone(), to, info, priority: None }, out)
+}
+
+/// Who is invited into a call of the controlling function.
+pub(super) struct Invitee {
+    /// By which name it is among those who are asked.
+    pub name: UserId,
+    /// Whom the INVITE goes to.
+    pub to: Party,
+    /// What it says beside what every INVITE of the call says.
+    pub info: McInfo,
+    /// Floor priority; `None`: that of a member of this name.
+    pub priority: Option<u8>,
+}
+
+/// Sends the INVITE over a new leg.
+///
+/// # Errors
+/// [`Refusal::NoResources`].
+pub(super) fn send(
+    view: &mut View<'_>,
+    session: &mut Session,
+    invitee: Invitee,
+    out: &mut Outcome<Over>,
+) -> Result<(), Refusal> {
+    let Invitee { name, to, info, priority } = invitee;
     let port = view.media.take().ok_or(Refusal::NoResources { what: "media ports" })?;
     let leg = LegId(view.ids.number());
     let call = &session.call;
-    let media = media_leg(view, &call.group, session.members(), user, leg, port, false);
     let template = &session.template;
+    let mut media = media_leg(view, &call.group, session.members(), &name, leg, port, false);
+    media.priority = priority.or(media.priority);
+    let mut info = McInfo {
+        session_type: Some("prearranged".to_owned()),
+        // In the part of a constituent: who called on the temporary group.
+        calling_user: Some(call.superior.as_ref().map_or(&call.initiator, |above| &above.caller).to_string()),
+        broadcast: call.broadcast.then_some(true),
+        organisation: template.info.organisation.clone(),
+        kept: template.info.kept.clone(),
+        ..info
+    };
+    upgrading::indicate(call, &template.info, &mut info);
     let invitation = Invitation {
         service: call.service,
-        info: info(session, user),
+        info,
         offer: Some(SessionDescription::invite(template.offer.as_ref(), &media)),
         focus: true,
         focus_session: None,
@@ -40,10 +79,10 @@ pub(super) fn invite(
     out.sends.push(Send::Call(CallSend::Invite {
         leg,
         owner: LegOwner::Call(call.id),
-        to: Party::Terminating { user: user.clone(), clients: clients.iter().cloned().collect() },
+        to,
         invitation: Box::new(invitation),
     }));
-    session.ask(leg, user.clone(), port);
+    session.ask(leg, name, port);
     Ok(())
 }
 
@@ -55,17 +94,30 @@ pub(super) fn accepted(
     acceptance: Acceptance,
     out: &mut Outcome<Over>,
 ) {
-    let Some(asked) = session.answered(leg) else { return };
+    if let Some(user) = seat(view, session, leg, acceptance.client, out) {
+        commencement::accepted(view, session, &user, &acceptance.warnings, out);
+    }
+}
+
+/// Who accepted on this leg takes part from now on. `None`: nobody is asked on it any more, or the call is full.
+pub(super) fn seat(
+    view: &mut View<'_>,
+    session: &mut Session,
+    leg: LegId,
+    client: Option<ClientId>,
+    out: &mut Outcome<Over>,
+) -> Option<UserId> {
+    let Asked { user, port } = session.answered(leg)?;
     if session.is_full(session.participants()) {
-        view.media.give_back(asked.port);
+        view.media.give_back(port);
         out.sends.push(Send::Call(CallSend::Release { leg, reason: None }));
         let limit = session.call.group.max_participants.unwrap_or(u32::MAX);
         let full = Refusal::TooManyParticipants { limit }.into();
-        commencement::refused(view, session, &asked.user, full, out);
-        return;
+        commencement::refused(view, session, &user, full, out);
+        return None;
     }
-    session.seat(view, leg, asked.user.clone(), acceptance.client, asked.port, out);
-    commencement::accepted(view, session, &asked.user, &acceptance.warnings, out);
+    session.seat(view, leg, user.clone(), client, port, out);
+    Some(user)
 }
 
 /// A member refused or could not be reached. Who declined is not asked again in this call; who could not be reached is,
@@ -96,19 +148,11 @@ fn groups(call: &Call) -> (String, Option<String>) {
 
 /// TS 24.379 10.1.1.4.1.1 step 4: the member in request-uri, the group in calling-group-id.
 fn info(session: &Session, user: &UserId) -> McInfo {
-    let call = &session.call;
-    let (calling_group, associated_group) = groups(call);
-    let mut info = McInfo {
-        session_type: Some("prearranged".to_owned()),
+    let (calling_group, associated_group) = groups(&session.call);
+    McInfo {
         request_uri: Some(user.to_string()),
-        calling_user: Some(call.superior.as_ref().map_or(&call.initiator, |above| &above.caller).to_string()),
         calling_group: Some(calling_group),
         associated_group,
-        broadcast: call.broadcast.then_some(true),
-        organisation: session.template.info.organisation.clone(),
-        kept: session.template.info.kept.clone(),
         ..McInfo::default()
-    };
-    upgrading::indicate(call, &session.template.info, &mut info);
-    info
+    }
 }

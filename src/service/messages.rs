@@ -26,7 +26,6 @@ impl Service {
         flow: Flow,
         request: &Request,
     ) -> Result<(), Unknown> {
-        let refuse = |refusal| Unknown::Refuse(refusal);
         let addressed = request.uri().identity();
         let functions = &self.setup.policy.functions;
         let to_gms = functions.gms.iter().any(|psi| psi.as_str() == addressed);
@@ -37,53 +36,52 @@ impl Service {
                 .chain(&functions.controlling)
                 .any(|psi| psi.as_str() == addressed);
         if !ours {
-            return Err(refuse(Refusal::NotFound));
+            return Err(Refusal::NotFound.into());
         }
-        let mut bodies = self.bodies(request).map_err(refuse)?;
-        let mc_service = self.service_of(request, &bodies).map_err(refuse)?.unwrap_or(McService::Mcptt);
+        let mut bodies = self.bodies(request)?;
+        let mc_service = self.service_of(request, &bodies)?.unwrap_or(McService::Mcptt);
         if bodies.parts.iter().any(|part| names::of_affiliation_command_type(&part.media_type).is_some()) {
             return self.affiliation_command(now, id, flow, request, bodies, mc_service);
         }
         let user = match self.identify(now, flow, request)? {
             Sender::User(user) => user,
             Sender::Function(caller) if to_gms => {
-                let bodies = self.bodies(request).map_err(refuse)?;
                 return self.message_of_function(now, id, request, caller, bodies);
             }
             Sender::Function(..) => {
-                return Err(refuse(Refusal::NotPermitted { why: "a function has nothing to tell this one" }));
+                return Err(Refusal::NotPermitted { why: "a function has nothing to tell this one" }.into());
             }
         };
         let Some((_, info)) = bodies.info.take() else {
-            return Err(refuse(Refusal::Malformed { place: "mcptt-info missing".to_owned() }));
+            return Err(Refusal::malformed("mcptt-info missing").into());
         };
         let info = canonical(info);
+        let said = info.req_type.as_deref();
         let Some(part) = bodies.find(names::GMOP) else {
-            let known = info.req_type.as_deref().is_none_or(|kind| KINDS.contains(&kind));
-            return Err(refuse(if known {
+            return Err(if said.is_none_or(is_taken) {
                 Refusal::UnsupportedBody { expected: names::GMOP }
             } else {
                 Refusal::UnknownOperation
-            }));
-        };
-        let operation =
-            match Gmop::decode(&part.content, &self.setup.limits).map_err(|e| refuse(unusable(e)))? {
-                Gmop::Request(operation) => operation,
-                Gmop::Response(_) => return Err(refuse(Refusal::UnknownOperation)),
-            };
-        match (info.req_type.as_deref(), kind_of(&operation.kind)) {
-            (Some(kind), _) if !KINDS.contains(&kind) => return Err(refuse(Refusal::UnknownOperation)),
-            (Some(kind), Some(of_document)) if kind != of_document => {
-                let place = "mcptt-info and GMOP name different operations";
-                return Err(refuse(Refusal::malformed(place)));
             }
-            _ => {}
+            .into());
+        };
+        let operation = match Gmop::decode(&part.content, &self.setup.limits)? {
+            Gmop::Request(operation) => operation,
+            Gmop::Response(_) => return Err(Refusal::UnknownOperation.into()),
+        };
+        if let Some(said) = said {
+            if !is_taken(said) {
+                return Err(Refusal::UnknownOperation.into());
+            }
+            if takes(&operation.kind) && said != operation.kind.request_type() {
+                return Err(Refusal::malformed("mcptt-info and GMOP name different operations").into());
+            }
         }
         let hash = fingerprint(&part.content);
         let client = self.client_named(now, &user, info.client_id.as_deref(), flow);
         let groups =
             operation.group.as_ref().and_then(|group| group.constituents.as_ref()).map_or(0, Vec::len);
-        self.within_groups_limit(groups).map_err(refuse)?;
+        self.within_groups_limit(groups)?;
         self.decide(now, id, request, ReplyKind::Plain, |service, reply| {
             let ask = gms::Ask {
                 reply,
@@ -160,15 +158,12 @@ fn heading(request: &Request) -> Result<Heading, Malformed> {
     })
 }
 
-/// Request kinds of TS 24.379's `req-type` that this server's GMS takes.
-const KINDS: [&str; 2] = ["group-regroup-request", "group-regroup-teardown-request"];
+/// Whether users may ask this of our GMS.
+fn takes(operation: &OperationKind) -> bool {
+    matches!(operation, OperationKind::GroupRegroupCreation | OperationKind::GroupRegroupTeardown)
+}
 
-/// The request kind that belongs to an operation element.
-fn kind_of(operation: &OperationKind) -> Option<&'static str> {
-    let [formation, teardown] = KINDS;
-    match operation {
-        OperationKind::GroupRegroupCreation => Some(formation),
-        OperationKind::GroupRegroupTeardown => Some(teardown),
-        _ => None,
-    }
+/// Whether this `req-type` asks for such an operation.
+fn is_taken(request_type: &str) -> bool {
+    OperationKind::of_request_type(request_type).as_ref().is_some_and(takes)
 }

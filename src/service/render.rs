@@ -3,10 +3,11 @@
 use super::Service;
 use super::reach::Way;
 use crate::documents::affiliation_command::{AffiliationCommand, ChangeOutcome};
-use crate::documents::{Body, McInfo, SessionDescription, gmop, multipart, names, resource_lists};
+use crate::documents::gmop::{self, OperationKind};
+use crate::documents::{Body, McInfo, SessionDescription, multipart, names, resource_lists};
 use crate::model::{
-    ClientId, Failure, FunctionKind, GmsOperation, GroupDocument, GroupId, LegOwner, Notice, OperationResult,
-    Owed, ProposalEnd, Psi, Service as McService, Temporary, UserId,
+    Failure, FunctionKind, GmsOperation, GroupDocument, GroupId, LegOwner, Notice, OperationResult, Owed,
+    ProposalEnd, Psi, Service as McService, Temporary, UserId,
 };
 use crate::procedure::{
     Acceptance, Answer, AnswerModeHeader, Invitation, Progress, Rejection, SharedMembers, Warning,
@@ -253,24 +254,39 @@ impl Service {
             (psi(FunctionKind::Gms), vec![info_body(&info, service), document])
         };
         let client = way.client.as_ref();
+        let about = |group: &GroupId| McInfo {
+            request_uri: Some(to.to_string()),
+            calling_group: Some(group.to_string()),
+            client_id: client.map(ToString::to_string),
+            ..McInfo::default()
+        };
         let (psi, parts) = match notice {
-            Notice::Regrouped { temporary, constituents, transaction_id, requestor } => gmop(
-                notice_info(to, &temporary.id, Some("group-regroup-notification"), None, client),
-                gmop::notification(
-                    gmop::OperationKind::GroupRegroupNotification,
-                    &GroupDocument { temporary: concerning(temporary, constituents), ..temporary.clone() },
-                    transaction_id,
-                    requestor.as_str(),
-                ),
-            ),
-            Notice::TornDown { temporary, constituents, transaction_id, requestor } => gmop(
-                notice_info(to, temporary, Some("group-regroup-teardown-notification"), None, client),
-                teardown_notification(temporary, constituents, transaction_id, requestor),
-            ),
-            Notice::Result(result) => gmop(
-                notice_info(to, &result.group, None, Some(response_type(result.operation)), client),
-                result_document(result),
-            ),
+            Notice::Regrouped { temporary, constituents, transaction_id, requestor } => {
+                let kind = OperationKind::GroupRegroupNotification;
+                let req_type = Some(kind.request_type().to_owned());
+                let document =
+                    GroupDocument { temporary: concerning(temporary, constituents), ..temporary.clone() };
+                gmop(
+                    McInfo { req_type, ..about(&temporary.id) },
+                    gmop::notification(kind, &document, transaction_id, requestor.as_str()),
+                )
+            }
+            Notice::TornDown { temporary, constituents, transaction_id, requestor } => {
+                let kind = OperationKind::GroupRegroupTeardownNotification;
+                let req_type = Some(kind.request_type().to_owned());
+                gmop(
+                    McInfo { req_type, ..about(temporary) },
+                    about_constituents(kind, temporary, constituents, transaction_id, requestor),
+                )
+            }
+            Notice::Result(result) => {
+                let kind = match result.operation {
+                    GmsOperation::Formation => OperationKind::GroupRegroupCreation,
+                    GmsOperation::Teardown => OperationKind::GroupRegroupTeardown,
+                };
+                let resp_type = Some(kind.response_type().to_owned());
+                gmop(McInfo { resp_type, ..about(&result.group) }, result_document(&kind, result))
+            }
             Notice::Proposal(end) => (psi(FunctionKind::Participating), proposal_end_bodies(end, service)),
         };
         let mut draft = self.outside_dialog(Method::Message, &psi, way, service);
@@ -356,43 +372,9 @@ fn concerning(temporary: &GroupDocument, constituents: &[GroupId]) -> Option<Tem
     temporary.temporary.as_ref().map(|old| Temporary { constituents: constituents.to_vec(), ..old.clone() })
 }
 
-fn notice_info(
-    to: &UserId,
-    group: &GroupId,
-    request: Option<&str>,
-    response: Option<&str>,
-    client: Option<&ClientId>,
-) -> McInfo {
-    McInfo {
-        request_uri: Some(to.to_string()),
-        calling_group: Some(group.to_string()),
-        client_id: client.map(ToString::to_string),
-        req_type: request.map(str::to_owned),
-        resp_type: response.map(str::to_owned),
-        ..McInfo::default()
-    }
-}
-
-fn response_type(operation: GmsOperation) -> &'static str {
-    match operation {
-        GmsOperation::Formation => "group-regroup-response",
-        GmsOperation::Teardown => "group-regroup-teardown-response",
-    }
-}
-
-fn teardown_notification(
-    temporary: &GroupId,
-    constituents: &[GroupId],
-    transaction_id: &str,
-    requestor: &UserId,
-) -> String {
-    let kind = gmop::OperationKind::GroupRegroupTeardownNotification;
-    about_constituents(kind, temporary, constituents, transaction_id, requestor)
-}
-
 /// An operation about these constituents of a temporary group.
 pub(super) fn about_constituents(
-    kind: gmop::OperationKind,
+    kind: OperationKind,
     temporary: &GroupId,
     constituents: &[GroupId],
     transaction_id: &str,
@@ -413,11 +395,7 @@ pub(super) fn about_constituents(
     .encode()
 }
 
-fn result_document(result: &OperationResult) -> String {
-    let operation = match result.operation {
-        GmsOperation::Formation => gmop::OperationKind::GroupRegroupCreation,
-        GmsOperation::Teardown => gmop::OperationKind::GroupRegroupTeardown,
-    };
+fn result_document(operation: &OperationKind, result: &OperationResult) -> String {
     gmop::Gmop::Response(Box::new(gmop::Response {
         operation: operation.name().to_owned(),
         group_id: result.group.to_string(),
