@@ -125,7 +125,9 @@ impl Open {
         if let Some(wait) = outcome.wait {
             match setup(wait) {
                 Setup::Originating(wait) => {
-                    *self.calling.entry(wait.user.clone()).or_default() += 1;
+                    if !wait.given_up {
+                        *self.calling.entry(wait.user.clone()).or_default() += 1;
+                    }
                     self.setups.insert(wait.id, Setup::Originating(wait));
                 }
                 Setup::Terminating(wait) => {
@@ -177,6 +179,7 @@ impl Open {
     fn take_setup(&mut self, id: ParticipationRef) -> Option<Setup> {
         let setup = self.setups.remove(&id)?;
         if let Setup::Originating(wait) = &setup
+            && !wait.given_up
             && let Some(count) = self.calling.get_mut(&wait.user)
         {
             *count = count.saturating_sub(1);
@@ -345,7 +348,10 @@ fn call_hears(
             LegEvent::OfferAnswered(result) => {
                 upgrading::offer_answered(view, session, leg, result, out);
             }
-            LegEvent::Progress(_) | LegEvent::Accepted(_) | LegEvent::Confirmed => {}
+            LegEvent::Progress(_)
+            | LegEvent::Accepted(_)
+            | LegEvent::GivenUp { .. }
+            | LegEvent::Confirmed => {}
         }
     } else {
         out.sends.extend(stray(leg, &event));

@@ -36,7 +36,14 @@ fn standing(view: &View<'_>, session: &Session, request: &Request) -> Result<Sta
     if constituents::named(view, session, user) {
         return Ok(Standing::Affiliated);
     }
-    affiliated(view, user, client.as_ref(), &session.call.group.id, invitation)
+    let group = &session.call.group.id;
+    match affiliated(view, user, client.as_ref(), group, invitation)? {
+        // TS 24.379 9.2.2.3.6: nobody vouches here for whom no constituent of ours lists.
+        Standing::ByCall if !groups::is_member(view.model, user, group) => {
+            Err(Refusal::NotAffiliated(group.clone()))
+        }
+        standing => Ok(standing),
+    }
 }
 
 /// TS 24.379 10.1.1.4.5: the user asks for the session by its identity. A call whose group was torn down takes back those

@@ -9,10 +9,10 @@
 //!    |<-- 180, 183 ---------|<-------------- 180, 183 -----|
 //!    |<-- 200 --------------|<------------------- 200 -----|  6.3.2.1.5.2
 //!    |<-- refusal ----------|<--------------- refusal -----|  a 302: `regrouped`
-//!    |-- CANCEL ----------->|-- CANCEL ------------------->|
+//!    |-- CANCEL ----------->|-- CANCEL ------------------->|  a 2xx that crosses it has affiliated the client
 //! ```
 
-use super::affiliation::by_call;
+use super::affiliation::by_call::{self, Came};
 use super::calls::Open;
 use super::controlling::acceptable;
 use super::elsewhere::LeftElsewhere;
@@ -38,6 +38,8 @@ pub(super) struct AwaitControlling {
     /// What to send again if we have to follow a redirection.
     again: Option<Box<Invitation>>,
     followed: bool,
+    /// The client gave up. Only how the INVITE ends is awaited: whoever accepted it has affiliated the client.
+    pub given_up: bool,
 }
 
 /// Who asks the originating participating function.
@@ -120,6 +122,7 @@ pub(super) fn incoming(
         affiliating,
         again,
         followed: false,
+        given_up: false,
     };
     let invite = CallSend::Invite {
         leg: core_leg,
@@ -210,6 +213,9 @@ fn outgoing(user: &UserId, client: Option<&ClientId>, invitation: Invitation) ->
 impl AwaitControlling {
     /// What is heard on one of the two legs.
     pub(super) fn on(self, view: &mut View<'_>, leg: LegId, event: LegEvent) -> Outcome<Self> {
+        if self.given_up {
+            return self.given_up(view, leg, &event);
+        }
         let mut sends = Vec::new();
         match event {
             LegEvent::Progress(progress) if leg == self.core_leg => {
@@ -226,14 +232,35 @@ impl AwaitControlling {
             LegEvent::Cancelled | LegEvent::Released { .. } | LegEvent::Lost { .. }
                 if leg == self.client_leg =>
             {
-                let mut outcome =
-                    Outcome::end(Vec::new(), vec![Send::Call(CallSend::Cancel { leg: self.core_leg })]);
-                self.not_affiliated(view, true, &mut outcome);
-                return outcome;
+                return self.give_up(view);
             }
             event => sends.extend(super::relaying::stray(leg, &event)),
         }
         Outcome::wait(self, Vec::new(), sends)
+    }
+
+    /// An acceptance on its way is released when it comes. A controlling function elsewhere that has accepted has
+    /// affiliated the client, so how the INVITE ends is awaited.
+    fn give_up(mut self, view: &mut View<'_>) -> Outcome<Self> {
+        let cancel = Send::Call(CallSend::Cancel { leg: self.core_leg });
+        let mut outcome = Outcome::end(Vec::new(), vec![cancel]);
+        if let (true, Some(client)) = (self.affiliating, &self.client) {
+            let (user, group) = (&self.user, &self.group);
+            self.given_up = by_call::give_up(view, user, client, self.service, group, &mut outcome);
+        }
+        outcome.wait = self.given_up.then_some(self);
+        outcome
+    }
+
+    /// Something is heard after [`Self::give_up`].
+    fn given_up(self, view: &mut View<'_>, leg: LegId, event: &LegEvent) -> Outcome<Self> {
+        let LegEvent::GivenUp { status } = *event else {
+            return Outcome::wait(self, Vec::new(), super::relaying::stray(leg, event).into_iter().collect());
+        };
+        let mut outcome = Outcome::default();
+        let unsure = (200..300).contains(&status) || says_nothing(status);
+        self.not_affiliated(view, Came::ToAnEnd { unsure }, &mut outcome);
+        outcome
     }
 
     /// TS 24.379 6.3.2.1.5.2.
@@ -321,20 +348,24 @@ impl AwaitControlling {
     }
 
     fn refuse(self, view: &mut View<'_>, rejection: Rejection) -> Outcome<Self> {
-        // Silence, or an answer of somebody on the way.
-        let unsure = matches!(rejection.status, 408 | 500 | 503 | 504);
+        let came = if says_nothing(rejection.status) { Came::ToSilence } else { Came::ToNothing };
         let refuse = CallSend::Refuse { leg: self.client_leg, rejection: Box::new(rejection) };
         let mut outcome = Outcome::end(Vec::new(), vec![Send::Call(refuse)]);
-        self.not_affiliated(view, unsure, &mut outcome);
+        self.not_affiliated(view, came, &mut outcome);
         outcome
     }
 
     /// TS 24.379 9.2.2.2.14: nothing came of the call.
-    fn not_affiliated<W>(&self, view: &mut View<'_>, unsure: bool, outcome: &mut Outcome<W>) {
+    fn not_affiliated<W>(&self, view: &mut View<'_>, came: Came, outcome: &mut Outcome<W>) {
         if let (true, Some(client)) = (self.affiliating, &self.client) {
-            by_call::cancel(view, &self.user, client, self.service, &self.group, unsure, outcome);
+            by_call::cancel(view, &self.user, client, self.service, &self.group, came, outcome);
         }
     }
+}
+
+/// Whether a final answer does not tell if the controlling function had accepted: silence, or somebody on the way.
+fn says_nothing(status: u16) -> bool {
+    matches!(status, 408 | 500 | 503 | 504)
 }
 
 #[cfg(test)]

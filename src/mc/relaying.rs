@@ -85,7 +85,7 @@ pub(super) fn hear(
                 sends.push(Send::Call(CallSend::Offer { leg: client, offer, info }));
             }
         }
-        LegEvent::Progress(_) | LegEvent::Accepted(_) | LegEvent::Confirmed => {}
+        LegEvent::Progress(_) | LegEvent::Accepted(_) | LegEvent::GivenUp { .. } | LegEvent::Confirmed => {}
     }
     Outcome::end(Vec::new(), sends)
 }
@@ -109,6 +109,7 @@ pub(super) fn stray(leg: LegId, event: &LegEvent) -> Option<Send> {
         LegEvent::Progress(_)
         | LegEvent::Refused(_)
         | LegEvent::Cancelled
+        | LegEvent::GivenUp { .. }
         | LegEvent::Confirmed
         | LegEvent::Released { .. }
         | LegEvent::Lost { .. }

@@ -207,6 +207,12 @@ pub enum LegEvent {
     Refused(Box<Rejection>),
     /// The one who invited us gave up before our answer. The leg is gone.
     Cancelled,
+    /// The final answer of a function elsewhere to an invitation that we gave up with [`CallSend::Cancel`]. With a 2xx,
+    /// which crossed the CANCEL, it has accepted, and is released. The leg is gone.
+    GivenUp {
+        /// Status code; 408 and 503 also where no answer came.
+        status: u16,
+    },
     /// Our acceptance was acknowledged.
     Confirmed,
     /// The other end released the session. The leg is gone.

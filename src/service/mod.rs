@@ -518,6 +518,7 @@ impl Service {
             | AgentEvent::InSession { session, .. }
             | AgentEvent::Moved { session }
             | AgentEvent::Lost { session, .. }
+            | AgentEvent::GivenUp { session, .. }
             | AgentEvent::Ended { session } => self.on_session(now, session, event),
         }
     }

@@ -216,6 +216,7 @@ pub fn short(event: &AgentEvent) -> String {
         AgentEvent::InSession { request, .. } => format!("InSession {}", request.method_token()),
         AgentEvent::Moved { .. } => "Moved".to_owned(),
         AgentEvent::Lost { why, .. } => format!("Lost: {why}"),
+        AgentEvent::GivenUp { status, .. } => format!("GivenUp {status}"),
         AgentEvent::Ended { .. } => "Ended".to_owned(),
         AgentEvent::Answered { id, status: code, response } => status(id, code, response.is_some()),
     }

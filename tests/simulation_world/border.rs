@@ -17,10 +17,7 @@ pub fn at_all_times(systems: &[&Facts]) {
 }
 
 /// Nothing is under way any more, and each system has what the other one thinks it has.
-///
-/// `given_up`: users and groups of calls that would have affiliated them and were given up. The owner of the group may
-/// have heard of that before it got the INVITE, which it then accepts.
-pub fn at_rest(systems: &[&Facts], given_up: &BTreeSet<(String, String)>) {
+pub fn at_rest(systems: &[&Facts]) {
     for fact in systems.iter().flat_map(|facts| facts.values()) {
         let under_way = matches!(
             fact,
@@ -29,11 +26,11 @@ pub fn at_rest(systems: &[&Facts], given_up: &BTreeSet<(String, String)>) {
         assert!(!under_way, "not over yet: {fact:?}");
     }
     marks_agree(systems);
-    affiliations_agree(systems, given_up);
+    affiliations_agree(systems);
 }
 
 /// TS 23.280 10.8.3.2.2: the system of the user and the owner of the group know the same affiliations.
-fn affiliations_agree(systems: &[&Facts], given_up: &BTreeSet<(String, String)>) {
+fn affiliations_agree(systems: &[&Facts]) {
     let (mut here, mut at_owner) = (BTreeSet::new(), BTreeSet::new());
     for (system, facts) in systems.iter().enumerate() {
         for fact in facts.values() {
@@ -51,10 +48,6 @@ fn affiliations_agree(systems: &[&Facts], given_up: &BTreeSet<(String, String)>)
             }
         }
     }
-    at_owner.retain(|known @ (group, user, _)| {
-        let crossed = |group: &str| given_up.contains(&(user.to_string(), group.to_owned()));
-        here.contains(known) || !crossed(group.as_str()) && !crossed("")
-    });
     assert_eq!(here, at_owner, "affiliations as the users' systems and the owners of the groups know them");
 }
 

@@ -161,11 +161,7 @@ impl World {
     /// What must hold between the systems when everything has come to rest.
     pub fn agreed(&self) {
         self.servers.iter().for_each(Server::replayed);
-        let given_up = self.phones.iter().flat_map(|phone| {
-            let user = setting::identity(&phone.user, phone.system);
-            phone.given_up.iter().map(move |group| (user.clone(), group.clone()))
-        });
-        border::at_rest(&self.facts(), &given_up.collect());
+        border::at_rest(&self.facts());
     }
 
     /// When all have left nothing is left behind.

@@ -8,7 +8,7 @@ use crate::outside::message::{Message, parameter, uri_in};
 use crate::outside::{bodies, xml};
 use rand::Rng;
 use rand::rngs::StdRng;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 const T1: u64 = 500;
@@ -51,8 +51,6 @@ pub struct Phone {
     pub resting: bool,
     /// It gives up its affiliations as soon as it is registered again.
     leaving: bool,
-    /// Groups that it called so that the call affiliates it, and gave up; empty: the group of a session.
-    pub given_up: BTreeSet<String>,
     /// How many requests of each kind it had answered with 2xx, and with anything else.
     pub heard: BTreeMap<String, (u32, u32)>,
 }
@@ -127,7 +125,6 @@ impl Phone {
             next_act: start,
             resting: false,
             leaving: false,
-            given_up: BTreeSet::new(),
             heard: BTreeMap::new(),
         }
     }
@@ -184,11 +181,6 @@ impl Phone {
         }
         self.asked.retain(|asked| asked.until > now);
         for invite in cancels {
-            let info = invite.part(bodies::INFO).unwrap_or_default();
-            if info.contains("<session-type>chat<") || info.contains("emergency-ind") {
-                let group = xml::text(&info, "mcptt-request-uri").unwrap_or_default();
-                self.given_up.insert(group.to_owned());
-            }
             let mut cancel = Message::new(format!("CANCEL {} SIP/2.0", invite.uri()));
             for name in ["Via", "Max-Forwards", "From", "To", "Call-ID"] {
                 cancel = cancel.add(name, invite.value(name));

@@ -18,6 +18,7 @@
 //!
 //! Where both servers are this process they share one table. Who changes it tells the watchers, so that they hear once.
 
+use super::figure::DEAFFILIATING_FOR;
 use super::plan::Plan;
 use super::{GROUPS_ELSEWHERE_PER_USER, counts, expiry, is_usable, owning, within_client_limit};
 use crate::mc::groups;
@@ -154,19 +155,67 @@ pub fn complete<W>(
     plan.finish_and_tell(view, outcome);
 }
 
-/// TS 24.379 9.2.2.2.14, at the serving server: the call was refused or given up, and what it added goes. `unsure`: an
-/// owner elsewhere may have accepted, and its answer was lost or crossed; it is told by which clients the user is affiliated.
+/// The call is given up, at the serving server, and an owner elsewhere may be about to accept it: the entry is on its way
+/// out until it is known how the INVITE ended, and [`cancel`] follows. Returns false where the owner is this server, and
+/// the entry is gone.
+pub fn give_up<W>(
+    view: &mut View<'_>,
+    user: &UserId,
+    client: &ClientId,
+    service: Service,
+    group: &GroupId,
+    outcome: &mut Outcome<W>,
+) -> bool {
+    if owner_of(view, group).is_none() {
+        cancel(view, user, client, service, group, Came::ToNothing, outcome);
+        return false;
+    }
+    let mut plan = Plan::new(view.model, user);
+    let mut entries = of(&plan, client, service);
+    for entry in entries.iter_mut().filter(|entry| entry.by_call && entry.group == *group) {
+        entry.status = AffiliationStatus::Deaffiliating;
+        entry.expires = Some(view.now.plus(DEAFFILIATING_FOR));
+    }
+    plan.replace(client, service, entries);
+    plan.finish_and_tell(view, outcome);
+    true
+}
+
+/// What came of a call that did not affiliate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// It was refused.
+    ToNothing,
+    /// Nobody knows: an owner elsewhere may have accepted it, and its answer was lost.
+    ToSilence,
+    /// It was given up before. `unsure`: an owner elsewhere accepted it all the same, or may have.
+    ToAnEnd {
+        /// See above.
+        unsure: bool,
+    },
+}
+
+/// TS 24.379 9.2.2.2.14, at the serving server: the call was refused or given up, and what it added goes; what a newer
+/// call added stays. An owner elsewhere that may have accepted is told by which clients the user is affiliated.
 pub fn cancel<W>(
     view: &mut View<'_>,
     user: &UserId,
     client: &ClientId,
     service: Service,
     group: &GroupId,
-    unsure: bool,
+    came: Came,
     outcome: &mut Outcome<W>,
 ) {
+    let (status, unsure) = match came {
+        Came::ToNothing => (AffiliationStatus::Affiliating, false),
+        Came::ToSilence => (AffiliationStatus::Affiliating, true),
+        Came::ToAnEnd { unsure } => (AffiliationStatus::Deaffiliating, unsure),
+    };
     let mut plan = Plan::new(view.model, user);
-    plan.keep(client, |entry| !(entry.by_call && entry.service == service && entry.group == *group));
+    plan.keep(client, |entry| {
+        let of_call = entry.by_call && entry.status == status;
+        !(of_call && entry.service == service && entry.group == *group)
+    });
     if unsure && owner_of(view, group).is_some() {
         plan.tell_owner(group, service);
     }

@@ -88,6 +88,24 @@ fn nobody_is_disturbed_before_the_callers_system_vouches_for_it() {
     board.assert_quiet();
 }
 
+// A call in an emergency affiliates members: of whom no constituent is known here, it does not make one.
+#[test]
+fn a_stranger_does_not_come_into_a_running_call_by_an_emergency() {
+    let mut board = board(|_| ());
+    board.call("alice", "joint");
+    board.accept("bob");
+    let call = board.the_call().id;
+    for stranger in ["sip:zoe@two.example", "sip:mallory@three.example", "mallory"] {
+        let mut invitation = Switchboard::from_elsewhere(stranger, "joint");
+        invitation.info.emergency = Some(true);
+        let (_, lines) = board.call_from_elsewhere("stranger", invitation);
+        assert_eq!(lines, ["pf(stranger) <- 403 120"], "{stranger}");
+    }
+    assert_eq!(board.in_call(call), ["alice", "bob"]);
+    let joint = group_id("joint");
+    assert_eq!(board.world.model.owned_affiliations(joint.as_str()).count(), 0);
+}
+
 #[test]
 fn required_members_of_a_list_come_first_and_a_cut_is_told() {
     let mut board = board(|group| {

@@ -47,6 +47,7 @@ pub(super) fn written(event: &LegEvent) -> String {
             format!("{}{}", warned(rejection.status, &rejection.warnings), shown(&rejection.info))
         }
         LegEvent::Cancelled => "CANCEL".to_owned(),
+        LegEvent::GivenUp { status } => format!("given up, {status}"),
         LegEvent::Confirmed => "ACK".to_owned(),
         LegEvent::Released { .. } => "BYE".to_owned(),
         LegEvent::Lost { .. } => "lost".to_owned(),

@@ -26,8 +26,8 @@ pub struct GroupAffiliation {
     pub expires: Option<Time>,
     /// Service that the affiliation is for.
     pub service: Service,
-    /// The request for a call brought it, and is not answered yet (TS 24.379 9.2.2.2.12): only while `Affiliating`. If the
-    /// call is refused the entry goes, and a restart, which ends the call, takes it along.
+    /// The request for a call brought it, and is not answered yet (TS 24.379 9.2.2.2.12): only while `Affiliating`, or
+    /// `Deaffiliating` if the request was given up. If the call is refused the entry goes, and a restart, which ends the call, takes it along.
     pub by_call: bool,
     /// How it stands with the server that owns the group; `None`: this server owns it.
     pub owner: Option<Box<AtOwner>>,

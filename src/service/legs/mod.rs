@@ -24,6 +24,8 @@ pub(super) struct Legs {
     by_session: HashMap<SessionId, LegId>,
     /// Sessions we released whose BYE is not answered yet.
     ending: HashMap<SessionId, LegId>,
+    /// INVITEs to functions elsewhere that were given up: who wants to hear how they end.
+    given_up: HashMap<SessionId, (LegId, LegOwner)>,
     /// Offers inside a session that wait for our answer.
     offers: HashMap<LegId, ServerId>,
     /// Legs of sessions at the participating function to a controlling function in this process.
@@ -89,17 +91,18 @@ impl Legs {
     /// Nothing is left of any leg.
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
-        let Self { legs, by_session, ending, offers, to_core } = self;
+        let Self { legs, by_session, ending, given_up, offers, to_core } = self;
         legs.is_empty()
             && by_session.is_empty()
             && ending.is_empty()
+            && given_up.is_empty()
             && offers.is_empty()
             && to_core.is_empty()
     }
 
-    /// Legs that are open or wait for the answer to their BYE.
+    /// Legs that are open, or wait for the answer to their BYE or CANCEL.
     pub fn count(&self) -> usize {
-        self.legs.len() + self.ending.len()
+        self.legs.len() + self.ending.len() + self.given_up.len()
     }
 
     /// A leg was joined with one of another function in this process.

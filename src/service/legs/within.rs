@@ -4,6 +4,7 @@ use super::super::Service;
 use super::super::read::canonical;
 use crate::documents::McInfo;
 use crate::env::Time;
+use crate::mc::calls;
 use crate::model::{Change, Fact, FactKey, Leg, LegId, LegLink};
 use crate::procedure::LegEvent;
 use crate::sip::dialog::{AgentEvent, SessionId};
@@ -19,6 +20,14 @@ impl Service {
                 && self.model.leg(leg).is_some()
             {
                 self.change(Change::Remove(FactKey::Leg(leg)));
+            }
+            return;
+        }
+        if let AgentEvent::GivenUp { status, .. } = event {
+            if let Some((leg, owner)) = self.legs.given_up.remove(&session) {
+                let event = LegEvent::GivenUp { status };
+                let outcome = calls::hear(&mut view!(self, now), &mut self.open, owner, leg, event);
+                self.carry_out(now, outcome);
             }
             return;
         }

@@ -153,6 +153,9 @@ impl Service {
             }
             End::Trying { tries, .. } => {
                 for attempt in tries {
+                    if attempt.function {
+                        self.legs.given_up.insert(attempt.session, (leg, state.owner));
+                    }
                     self.agent.cancel(now, &mut self.ids, attempt.session, reason, &mut self.out);
                 }
             }

@@ -226,7 +226,7 @@ impl Agent {
         self.transactions.abandon(now, id, out);
     }
 
-    /// Gives up an INVITE of ours. The session is over for the user (no further event but `Ended`).
+    /// Gives up an INVITE of ours. The session is over for the user: `GivenUp` follows, then `Ended`.
     pub fn cancel(
         &mut self,
         now: Time,
@@ -235,7 +235,8 @@ impl Agent {
         reason: Option<&str>,
         out: &mut Outbox,
     ) {
-        self.step(now, ids, session, On::Cancel, Matter { reason, ..Matter::default() }, out);
+        // What it may have is a 2xx of which the user has not heard yet.
+        self.step(now, ids, session, On::Cancel, Matter { reason, status: 200, ..Matter::default() }, out);
     }
 
     /// Releases a session with BYE (waiting for the ACK of our 2xx first if it has not come, as RFC 3261 15 asks).
@@ -564,6 +565,9 @@ impl Agent {
                 .told
                 .extend(matter.request.take().map(|request| AgentEvent::Released { session: id, request })),
             Action::TellLost => self.told.push(AgentEvent::Lost { session: id, why: matter.why }),
+            Action::TellGivenUp => {
+                self.told.push(AgentEvent::GivenUp { session: id, status: matter.status });
+            }
             Action::TellEnded => self.told.push(AgentEvent::Ended { session: id }),
         }
     }

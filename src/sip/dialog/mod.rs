@@ -83,7 +83,8 @@ pub enum AgentEvent {
         response: Response,
     },
     /// Our INVITE was accepted; the ACK is already sent. Comes once: further 2xx of other forks are acknowledged and
-    /// released by the agent. Not after [`Agent::cancel`]: a crossing 2xx is acknowledged and released too.
+    /// released by the agent. Not after [`Agent::cancel`]: a crossing 2xx is acknowledged and released too
+    /// ([`Self::GivenUp`] tells of it).
     Accepted {
         /// The session.
         session: SessionId,
@@ -142,6 +143,15 @@ pub enum AgentEvent {
         session: SessionId,
         /// Why, for the log.
         why: &'static str,
+    },
+    /// The final answer to an INVITE of ours that was given up: 487, as a rule. With a 2xx, which crossed the CANCEL, the
+    /// peer has done what it does for an INVITE that it accepts; the session is acknowledged and released. `Ended`
+    /// follows.
+    GivenUp {
+        /// The session.
+        session: SessionId,
+        /// Status code; 408 and 503 also where no response came.
+        status: u16,
     },
     /// Our BYE was answered, timed out or failed: nothing more will come of this session.
     Ended {

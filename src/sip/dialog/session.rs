@@ -13,10 +13,10 @@
 //!   |  | 1xx waits for its PRACK                      |    |                           ^
 //!   |  v                                              |    |   +------------+ 300-699: |
 //!   | +---------+ as Proceeding                       |    +-->| Cancelling |----------+
-//!   | | Holding |--------------> Over                 |        +------------+ tell Ended
+//!   | | Holding |--------------> Over                 |        +------------+ tell GivenUp, Ended
 //!   | +---------+                                     |              |
-//!   |  | PRACK                                 2xx:   |              | 2xx: ACK, BYE
-//!   v  v send 2xx                         ACK, tell   |              |
+//!   |  | PRACK                                 2xx:   |              | 2xx: ACK, BYE,
+//!   v  v send 2xx                         ACK, tell   |              | tell GivenUp
 //! +----------+                             Accepted   |              |
 //! | Accepted |  repeat 2xx                            |              |
 //! +----------+                                        |              |
@@ -143,6 +143,8 @@ pub enum Action {
     TellReleased,
     /// `AgentEvent::Lost`.
     TellLost,
+    /// `AgentEvent::GivenUp`.
+    TellGivenUp,
     /// `AgentEvent::Ended`.
     TellEnded,
 }
@@ -184,12 +186,12 @@ pub fn next(state: State, event: Event) -> Option<(State, &'static [Action])> {
         (In::Calling,    On::Silence)     => (In::Over,       &[Do::SendCancel, Do::TellRefused]),
         (In::Calling,    On::Cancel | On::Leave)
                                           => (In::Cancelling, &[Do::SendCancel]),
-        (In::Cancelling, On::Success)     => (In::Releasing,  &[Do::SendAck, Do::SendBye]),
-        (In::Cancelling, On::Failure)     => (In::Over,       &[Do::TellEnded]),
+        (In::Cancelling, On::Success)     => (In::Releasing,  &[Do::SendAck, Do::TellGivenUp, Do::SendBye]),
+        (In::Cancelling, On::Failure)     => (In::Over,       &[Do::TellGivenUp, Do::TellEnded]),
 
+        (In::Confirmed,  On::Leave)       => (In::Releasing,  &[Do::SendBye]),
         // The user may give up an INVITE whose 2xx it has not heard of yet.
-        (In::Confirmed,  On::Leave | On::Cancel)
-                                          => (In::Releasing,  &[Do::SendBye]),
+        (In::Confirmed,  On::Cancel)      => (In::Releasing,  &[Do::TellGivenUp, Do::SendBye]),
         // RFC 3261 15 does not tell the first INVITE from later ones.
         (In::Confirmed,  On::LeaveEarly)  => (In::Leaving,    &[]),
         (In::Confirmed,  On::PeerLeaves)  => (In::Over,       &[Do::AnswerBye, Do::TellReleased]),

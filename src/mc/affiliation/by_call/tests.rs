@@ -150,6 +150,30 @@ fn a_caller_that_gives_up_is_not_affiliated() {
     board.assert_quiet();
 }
 
+// Race: CANCEL against the acceptance of an owner elsewhere, which affiliates.
+#[test]
+fn a_call_that_was_given_up_is_on_its_way_out_until_the_invite_is_over() {
+    let mut board = board(|group| group.prearranged = false);
+    let functions =
+        Functions { controlling: vec![Psi::new("sip:groups@one.example")], ..Functions::default() };
+    let partner = Partner { domain: "one.example".to_owned(), functions, ..Partner::default() };
+    board.world.policy.domain = "two.example".to_owned();
+    board.world.policy.partners.insert("one.example".to_owned(), partner);
+    board.controlling_elsewhere = true;
+    let (dave, _) = board.call_with("dave", chat("dave"));
+    assert_eq!(board.cancel(dave), ["NOTIFY of dave", "cf <- CANCEL"]);
+    assert_eq!(entries(&board), vec![("fire".to_owned(), AffiliationStatus::Deaffiliating, true)]);
+    // It does not count for N6, and the next call brings an entry of its own, which stays.
+    let cf = board.phone("cf");
+    board.call_with("dave", chat("dave"));
+    assert_eq!(entries(&board), affiliating("fire"));
+    assert!(board.say(cf, LegEvent::GivenUp { status: 487 }).is_empty());
+    assert_eq!(entries(&board), affiliating("fire"));
+    assert_eq!(board.reject("cf", 403), ["NOTIFY of dave", "dave <- 403"]);
+    assert!(entries(&board).is_empty());
+    board.assert_quiet();
+}
+
 #[test]
 fn the_caller_counts_for_the_least_number_of_affiliated_members() {
     let mut board = board(|group| group.minimum_affiliated = Some(4));

@@ -195,7 +195,7 @@ fn a_cancelled_invite_ends_with_its_487() {
     stand.receive(&invite.answer(487, "bob", &[], None));
     assert_eq!(
         (stand.lines(), stand.told(), stand.agent.open_sessions()),
-        (vec!["ACK".to_owned()], vec!["Ended".to_owned()], 0)
+        (vec!["ACK".to_owned()], vec!["GivenUp 487".to_owned(), "Ended".to_owned()], 0)
     );
 }
 
@@ -208,7 +208,8 @@ fn a_cancel_waits_for_a_sign_of_life() {
     assert_eq!(stand.lines(), ["CANCEL"]);
     // Nobody answers the INVITE any more.
     stand.pass(40_000);
-    assert_eq!((stand.told(), stand.agent.open_sessions()), (vec!["Ended".to_owned()], 0));
+    let last = vec!["GivenUp 408".to_owned(), "Ended".to_owned()];
+    assert_eq!((stand.told(), stand.agent.open_sessions()), (last, 0));
 }
 
 #[test]
@@ -221,7 +222,7 @@ fn a_2xx_that_crosses_the_cancel_is_acknowledged_and_released() {
     stand.receive(&invite.answer(200, "bob", &[BOB], Some(SDP)));
     let sent = stand.sent();
     assert_eq!(sent.iter().map(Sent::line).collect::<Vec<_>>(), ["ACK", "BYE"]);
-    assert_eq!(stand.told(), [""; 0]);
+    assert_eq!(stand.told(), ["GivenUp 200"]);
     stand.receive(&sent[1].answer(200, "", &[], None));
     assert_eq!((stand.told(), stand.agent.open_sessions()), (vec!["Ended".to_owned()], 0));
 }
@@ -277,7 +278,8 @@ fn a_422_without_min_se_and_one_after_cancel_are_final() {
     let (mut stand, invite, session) = inviting();
     cancel(&mut stand, session);
     stand.receive(&invite.answer(422, "proxy", &["Min-SE: 3600"], None));
-    assert_eq!((stand.told(), stand.lines()), (vec!["Ended".to_owned()], vec!["ACK".to_owned()]));
+    let last = vec!["GivenUp 422".to_owned(), "Ended".to_owned()];
+    assert_eq!((stand.told(), stand.lines()), (last, vec!["ACK".to_owned()]));
 }
 
 #[test]

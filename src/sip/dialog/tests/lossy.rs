@@ -253,7 +253,8 @@ impl World {
             let known = sessions.get_mut(&session).expect("it is known");
             assert!(!known.over, "{event:?} after the last word");
             if known.left {
-                assert!(matches!(event, AgentEvent::Ended { .. }), "{event:?} after we left");
+                let last = matches!(event, AgentEvent::GivenUp { .. } | AgentEvent::Ended { .. });
+                assert!(last, "{event:?} after we left");
             }
             known.over |= over;
             known.accepted |= matches!(event, AgentEvent::Accepted { .. });
@@ -297,9 +298,9 @@ impl World {
                 plans.push((self.dice.number() % 3000 + 1, Plan::Answer(id, status)));
                 (Some(session), false, plans)
             }
-            AgentEvent::Progress { session, .. } | AgentEvent::Moved { session } => {
-                (Some(session), false, plans)
-            }
+            AgentEvent::Progress { session, .. }
+            | AgentEvent::GivenUp { session, .. }
+            | AgentEvent::Moved { session } => (Some(session), false, plans),
             AgentEvent::Cancelled { session, .. }
             | AgentEvent::Refused { session, .. }
             | AgentEvent::Released { session, .. }
