@@ -1,6 +1,7 @@
 //! Figures as text: each file in `tests/figures/` is run on a node, messages in, messages out, on a clock that moves
 //! only when the file says so. `REWRITE=1 cargo test --test figures` writes what happened into the files: read that
-//! diff like code. `FIGURE=name` runs only the figures with that in their name.
+//! diff like code. `FIGURE=name` runs only the figures with that in their name. Those of two systems are played again with
+//! every mishap: see `figure_mishaps`.
 //!
 //! The first column is the step of the figure that the first line of the file cites; it begins with a digit. What
 //! follows is `from -> server words`, or `server ...`, which must come out in this order, or a verb:
@@ -46,6 +47,7 @@
 //! P-Asserted-Identity), and in brackets what the network does with the message. Whether it goes as a datagram or over a
 //! stream (RFC 3261 18.1.1) is not shown; clients take datagrams only.
 
+mod figure_mishaps;
 mod figure_world;
 mod outside;
 

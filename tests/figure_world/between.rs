@@ -66,6 +66,17 @@ impl Between {
         self.fates.entry(way).or_default().push_back(fate);
     }
 
+    /// This happens to the message that leaves now.
+    pub fn strike(&mut self, way: (usize, usize), fate: Fate) {
+        self.fates.entry(way).or_default().push_front(fate);
+    }
+
+    /// From now on everything arrives, and once.
+    pub fn heal(&mut self) {
+        self.fates.clear();
+        self.cut.clear();
+    }
+
     pub fn cut(&mut self, way: (usize, usize)) {
         self.cut.push(way);
     }

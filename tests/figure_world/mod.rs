@@ -3,6 +3,7 @@
 
 mod between;
 mod facts;
+pub mod mishap;
 mod names;
 mod party;
 mod says;
@@ -53,6 +54,8 @@ pub struct World {
     vanished: Vec<String>,
     /// Random values seen, by order.
     aliases: Vec<String>,
+    /// The figure is played with a mishap.
+    played: Option<mishap::Played>,
 }
 
 /// Tells the words of a figure for which service a message was: it is read in the names of MCPTT.
@@ -84,6 +87,7 @@ impl World {
             counter: 0,
             vanished: Vec::new(),
             aliases: Vec::new(),
+            played: None,
         }
     }
 
@@ -125,11 +129,7 @@ impl World {
                 let way = self.way(from, to);
                 self.between.repeat(self.now, way);
             }
-            [name, "repeats"] => {
-                let (to, octets) = self.last_of.get(*name).expect("nothing to repeat").clone();
-                let flow = self.flow(name);
-                self.datagram(to, flow, octets);
-            }
+            [name, "repeats"] => self.repeats(name),
             ["lose"] => self.loses = true,
             ["lose", from, "->", to, times @ ..] => self.expect(from, to, Fate::Lost, times),
             ["double", from, "->", to, times @ ..] => self.expect(from, to, Fate::Twice, times),
@@ -264,7 +264,17 @@ impl World {
         };
         self.last_of.insert(from.to_owned(), (to, spoken.octets()));
         let flow = self.flow(from);
+        self.note_sent(from, &spoken);
         self.datagram(to, flow, spoken.octets());
+        self.arrivals();
+        self.repeat_until_heard(from, &spoken);
+    }
+
+    /// The last message of a party comes again.
+    fn repeats(&mut self, name: &str) {
+        let (to, octets) = self.last_of.get(name).expect("nothing to repeat").clone();
+        let flow = self.flow(name);
+        self.datagram(to, flow, octets);
         self.arrivals();
     }
 
@@ -345,6 +355,9 @@ impl World {
         }
         self.answer_all("INVITE", "486");
         let answer = self.party(name).answers.get("INVITE").and_then(Message::status);
+        if self.played.is_some() && answer != Some(200) {
+            return;
+        }
         assert_eq!(answer, Some(200), "the call does not stand: {:?}", self.out);
         self.send(name, home, "ACK", &[]);
     }
@@ -353,6 +366,9 @@ impl World {
         let home = self.names.home(from);
         self.send(from, home, verb, words);
         let answer = self.party(from).answers.get(verb).and_then(Message::status);
+        if self.played.is_some() {
+            return;
+        }
         assert_eq!(answer, Some(status), "{from} {verb} {words:?}: {:?}", self.out);
     }
 
@@ -425,7 +441,18 @@ impl World {
     }
 
     fn feed(&mut self, server: usize, input: Input) {
+        let strikes = self.strikes_commit();
+        if strikes.is_some() {
+            self.servers[server].crash = strikes;
+        }
         let fed = self.servers[server].feed(self.now, input);
+        if let Some(played) = &mut self.played {
+            played.commits += usize::from(fed.commits);
+            played.struck |= strikes.is_some() && fed.commits;
+            if strikes.is_some() && !fed.commits {
+                self.servers[server].crash = None;
+            }
+        }
         for change in &fed.kept {
             if let Some(line) = self.kept(change) {
                 let line = self.alias(format!("{} {line}", self.servers[server].name));
@@ -488,14 +515,19 @@ impl World {
         match self.network.receiver(from, transmit, reach) {
             Receiver::Server(to, carrier) => {
                 let octets = transmit.octets.clone();
+                if let Some(fate) = self.strikes_message() {
+                    self.between.strike((from, to), fate);
+                }
                 let fate = self.between.leave(self.now, (from, to), carrier, octets);
                 if fate == Some(Fate::Lost) {
                     self.network.lose(carrier);
                 }
                 let message = self.judged(from, transmit);
-                let (name, words) = (self.servers[to].name.clone(), told::between(&message, &self.names));
-                let fate = fate.map(|fate| format!(" ({fate})")).unwrap_or_default();
-                self.tell(from, &name, &message, &format!("{words}{fate}"));
+                if !self.is_quiet() {
+                    let (name, words) = (self.servers[to].name.clone(), told::between(&message, &self.names));
+                    let fate = fate.map(|fate| format!(" ({fate})")).unwrap_or_default();
+                    self.tell(from, &name, &message, &format!("{words}{fate}"));
+                }
                 self.servers[to].is_up()
             }
             Receiver::Address(peer) => self.leaves_for(from, peer, transmit),
@@ -522,12 +554,15 @@ impl World {
             self.parties.iter().position(|party| party.address == peer)
         });
         let name = place.map_or(peer.to_string(), |place| self.parties[place].name.clone());
-        let words = told::words(&message, &self.names);
-        self.tell(from, &name, &message, &words);
+        if !self.is_quiet() {
+            let words = told::words(&message, &self.names);
+            self.tell(from, &name, &message, &words);
+        }
         if self.vanished.contains(&name) {
             return false;
         }
         if let Some(place) = place {
+            self.note_heard(&name, &message);
             self.parties[place].hear(&message);
         }
         true

@@ -14,6 +14,8 @@ pub struct Server {
     /// What the figure calls it.
     pub name: String,
     pub system: System,
+    /// Its text as it was read last, and what it says.
+    read: Option<(String, Config)>,
     /// Its place among the systems.
     place: u8,
     /// `None`: not started yet, or down.
@@ -39,6 +41,8 @@ pub struct Crash {
 pub struct Fed {
     pub kept: Vec<Change>,
     pub leaving: Vec<Transmit>,
+    /// There was something to commit.
+    pub commits: bool,
     /// The node is to be built anew from what was kept.
     pub ends: bool,
 }
@@ -49,6 +53,7 @@ impl Server {
         Self {
             name: name.to_owned(),
             system,
+            read: None,
             place: u8::try_from(place).expect("few systems"),
             node: None,
             starts: 0,
@@ -70,7 +75,10 @@ impl Server {
         self.starts += 1;
         // No two starts and no two systems draw the same random values.
         let seed = self.starts + 100 * self.place;
-        let mut service = rollcall::node::setup::service(&Self::config(&self.system), Ids::new([seed; 32]));
+        let read = self.read.take().filter(|(text, _)| text == self.system.text());
+        let read = read.unwrap_or_else(|| (self.system.text().to_owned(), Self::config(&self.system)));
+        let (_, config) = self.read.insert(read);
+        let mut service = rollcall::node::setup::service(config, Ids::new([seed; 32]));
         for fact in self.facts.values() {
             service.replay(now, fact.clone());
         }
@@ -109,7 +117,7 @@ impl Server {
         node.handle(now, input, &mut ready);
         node.finish(now, &mut ready);
         let crash = self.crash.take_if(|crash| ready.batch.is_some() || is_message && crash.with_message);
-        let mut fed = Fed { leaving: ready.at_once, ..Fed::default() };
+        let mut fed = Fed { leaving: ready.at_once, commits: ready.batch.is_some(), ..Fed::default() };
         if let Some(batch) = ready.batch {
             let kept = if self.disk_works { Kept::Yes } else { Kept::No };
             if kept == Kept::Yes && crash.is_none_or(|crash| crash.keeps) {

@@ -31,7 +31,8 @@ const SHARED: [&str; 3] = ["sip:mcptt@", "ns:mcpttG", "mcpttgi"];
 /// Whether names of a service stand somewhere, but for what lists all of them, and what they share.
 fn speaks(message: &Message, service: &str) -> bool {
     let names = |text: &str| {
-        SHARED.iter().fold(text.to_owned(), |text, shared| text.replace(shared, "")).contains(service)
+        text.contains(service)
+            && SHARED.iter().fold(text.to_owned(), |text, shared| text.replace(shared, "")).contains(service)
     };
     let told =
         message.headers.iter().filter(|(name, _)| !["Accept", "Allow-Events"].contains(&name.as_str()));
