@@ -369,6 +369,47 @@ fn peers_partners_and_routes_are_unique() {
 }
 
 #[test]
+fn a_gateway_that_hides_the_topology_is_whole() {
+    let with = |keys: &str| {
+        format!(
+            "[[peer]]\nname = \"core\"\naddresses = \"192.0.2.7\"\nroles = \"s-cscf\"\n\
+             [[partner]]\ndomain = \"two.example\"\naddresses = \"192.0.2.0/29\"\n{keys}"
+        )
+    };
+    let gateway = "gms = \"sip:gms@one.example\"\n";
+    let own = format!("{gateway}gateway = \"sip:gateway@one.example\"\n");
+    mistaken(
+        "",
+        &with("gateway = \"both\"\nhide_topology = true\n"),
+        &[
+            "f:27: partner.gateway: expected `functions.gateway` as well, the PSI of our gateway server",
+            "f:28: partner.hide_topology: expected `advertise` with it: host and port such as \"mc.one.example:5060\" or \
+             \"[2001:db8::1]:5060\"",
+            "f:28: partner.hide_topology: expected addresses that no `[[peer]]` has, found 192.0.2.0/29",
+        ],
+    );
+    mistaken(
+        "",
+        &with("gateway = \"out\"\nhide_topology = false\nmedia_address = \"here\"\nwe_may = \"speak\"\n"),
+        &[
+            "f:27: partner.gateway: expected \"none\", \"exit\", \"entry\" or \"both\", found \"out\"",
+            "f:29: partner.media_address: expected an IP address, found \"here\"",
+            "f:29: partner.media_address: expected `hide_topology = true` with it",
+            "f:30: partner.we_may: expected \"regroup\", \"call\", \"affiliate\" or \"group-configuration\", found \"speak\"",
+        ],
+    );
+    let entry = with("gateway = \"entry\"\nhide_topology = true\nadvertise = \"gateway.one.example:5060\"\n");
+    let text = GOOD.replacen(gateway, &own, 1) + &entry.replace("192.0.2.0/29", "192.0.2.8/29");
+    let expected = "f:30: partner.hide_topology: expected `gateway = \"exit\"` or `\"both\"` with it";
+    assert_eq!(read(&text).err(), Some(vec![expected.to_owned()]));
+    let good = text.replace("\"entry\"", "\"both\"") + "gateways = \"sip:gateway@two.example\"\n";
+    let config = read(&good).unwrap();
+    let partner = &config.partners[0].gateway;
+    assert!(partner.exit && partner.entry && partner.hidden.is_some());
+    assert_eq!(config.partners[0].we_may.len(), 4, "everything, if nothing is said");
+}
+
+#[test]
 fn timers_and_intervals_fit_each_other() {
     mistaken(
         "",

@@ -1,6 +1,7 @@
 //! The TOML configuration, checked: a mistake is named with file, line, key and what was expected, and all mistakes
 //! of a file are named at once. `docs/configuration.md` is the reference; it is made of the calls that read the keys.
 
+mod gateway;
 mod group_policy;
 mod groups;
 mod identity;
@@ -15,6 +16,7 @@ mod server;
 mod sip;
 mod users;
 
+pub use gateway::{Gateway, Hidden};
 pub use groups::Group;
 pub use limits::Limits;
 pub use mistake::{Mistake, Mistakes};
@@ -106,7 +108,7 @@ impl Config {
         let (functions, line) = Functions::walk(&root, &mut names);
         let peers = Peer::walk_all(&root);
         functions.check_gms(&root, line, &peers);
-        let partners = Partner::walk_all(&root, domain);
+        let partners = Partner::walk_all(&root, domain, &functions, &peers);
         let routes = Route::walk_all(&root);
         let media = Media::walk(&root);
         if let (Some(server), Some((media, line))) = (&server, &media) {

@@ -1,5 +1,6 @@
 //! The sections about who talks to this server: its own functions by name, peers, partners, and where hosts are.
 
+use super::gateway::Gateway;
 use super::group_policy::group_policy;
 use super::identity::{host, identity};
 use super::names::Names;
@@ -19,6 +20,8 @@ pub struct Functions {
     pub controlling: Vec<Psi>,
     /// Group management server.
     pub gms: Vec<Psi>,
+    /// MC gateway server: what partners see of all of these.
+    pub gateway: Option<Psi>,
 }
 
 impl Functions {
@@ -48,7 +51,13 @@ impl Functions {
         let gms = psis(functions.key("gms", "Group management server.").at_least_one());
         let gms = gms.optional("it is elsewhere: a `[[peer]]` has the role `gms`");
         let gms = taken("gms", gms.unwrap_or_default());
-        (Self { participating, controlling, gms }, functions.line())
+        let gateway = functions
+            .key("gateway", "MC gateway server: what partners see of all functions, where their entry says so (TS 24.379 5.5.1).");
+        let line = Cell::new(0);
+        let gateway = gateway.text("URI", |text| identity(text).map(Psi::new)).at(&line).optional("none");
+        let gateway = gateway.map(|gateway| taken("gateway", vec![(line.get(), gateway)]));
+        let gateway = gateway.and_then(|gateway| gateway.into_iter().next());
+        (Self { participating, controlling, gms, gateway }, functions.line())
     }
 
     /// A GMS must be somewhere.
@@ -161,6 +170,10 @@ pub struct Partner {
     pub group_policy: GroupPolicy,
     /// Requests to its functions go through this proxy.
     pub proxy: Option<String>,
+    /// What our users and functions may ask of it.
+    pub we_may: Vec<Permission>,
+    /// Our gateway server between us and it, and its own.
+    pub gateway: Gateway,
 }
 
 /// What a partner system may do here.
@@ -176,8 +189,20 @@ pub enum Permission {
     GroupConfiguration,
 }
 
+impl Permission {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Regroup, Self::Call, Self::Affiliate, Self::GroupConfiguration];
+}
+
+const PERMISSIONS: &str = "\"regroup\", \"call\", \"affiliate\", \"group-configuration\"";
+
 impl Partner {
-    pub(super) fn walk_all(root: &Section<'_>, own: Option<&str>) -> Vec<Self> {
+    pub(super) fn walk_all(
+        root: &Section<'_>,
+        own: Option<&str>,
+        own_functions: &Functions,
+        peers: &[Peer],
+    ) -> Vec<Self> {
         let mut partners: Vec<Self> = Vec::new();
         let sections = root.tables("partner", "Another MC system. It may do only what its entry permits.");
         for partner in sections {
@@ -191,18 +216,28 @@ impl Partner {
                 participating: list("participating", "PSIs of its participating function."),
                 controlling: list("controlling", "PSIs of its controlling function."),
                 gms: list("gms", "PSIs of its group management server."),
+                gateway: None,
             };
-            let may = partner
-                .key("may", "What it may do here. `regroup`: put our groups into its temporary groups; `call`: call our groups and users; `affiliate`: affiliate its users to our groups; `group-configuration`: exchange group configuration.")
-                .texts("\"regroup\", \"call\", \"affiliate\", \"group-configuration\"", |text| match text {
+            let permissions = |name, meaning| {
+                partner.key(name, meaning).texts(PERMISSIONS, |text| match text {
                     "regroup" => Ok(Permission::Regroup),
                     "call" => Ok(Permission::Call),
                     "affiliate" => Ok(Permission::Affiliate),
                     "group-configuration" => Ok(Permission::GroupConfiguration),
                     _ => Err("\"regroup\", \"call\", \"affiliate\" or \"group-configuration\"".to_owned()),
                 })
-                .optional("nothing")
-                .unwrap_or_default();
+            };
+            let may = permissions(
+                "may",
+                "What it may do here. `regroup`: put our groups into its temporary groups; `call`: call our groups and users; `affiliate`: affiliate its users to our groups; `group-configuration`: exchange group configuration. Anything else is refused with Warning 180 (TS 24.379 6.8.3).",
+            );
+            let may = may.optional("nothing").unwrap_or_default();
+            let we_may = permissions(
+                "we_may",
+                "What our users and functions may ask of it, in the same words. Anything else is refused to them with Warning 179, and nothing leaves (TS 24.379 6.8.2).",
+            );
+            let we_may = we_may.optional("everything");
+            let we_may = we_may.map_or_else(|| Permission::ALL.to_vec(), without_lines);
             let shares_members = partner
                 .key("shares_members", "Both systems tell each other the members of their groups.")
                 .boolean()
@@ -223,6 +258,7 @@ impl Partner {
                 .key("provide_groups", "With `group-configuration`: groups with members of its own are provided to it at the start, and when they change (TS 23.280 10.2.7.2); otherwise it gets what it asks for, and its changes (10.2.7.3).")
                 .boolean()
                 .or(true);
+            let gateway = Gateway::walk(&partner, &addresses, own_functions.gateway.is_some(), peers);
             let group_policy = group_policy(&partner);
             let Some(domain) = domain else { continue };
             if own == Some(domain.as_str()) {
@@ -251,6 +287,8 @@ impl Partner {
                 provide_groups,
                 group_policy,
                 proxy,
+                we_may,
+                gateway,
             });
         }
         partners

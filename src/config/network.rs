@@ -82,6 +82,22 @@ impl Addresses {
         text.parse::<IpAddr>().map(|address| one(address, None)).map_err(|_| ADDRESSES.to_owned())
     }
 
+    /// This one address, with any port: a stream from it has another than it listens on.
+    pub fn from(address: SocketAddr) -> Self {
+        let prefix = if address.is_ipv4() { 32 } else { 128 };
+        Self { network: address.ip(), prefix, port: None }
+    }
+
+    /// Whether some address is meant by both.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let all = if self.network.is_ipv4() { 32 } else { 128 };
+        let common = self.prefix.min(other.prefix);
+        let same_port = self.port.is_none() || other.port.is_none() || self.port == other.port;
+        self.network.is_ipv4() == other.network.is_ipv4()
+            && same_port
+            && masked(bits(self.network), common, all) == masked(bits(other.network), common, all)
+    }
+
     /// Whether a message from this address is meant. An IPv4 address that arrived on an IPv6 socket counts as IPv4.
     pub fn contains(&self, address: SocketAddr) -> bool {
         let ip = address.ip().to_canonical();

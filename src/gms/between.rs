@@ -334,11 +334,15 @@ pub(super) fn requestor_for(policy: &Policy, gms: &Psi, user: &UserId) -> UserId
     if policy.partner_of_function(gms).is_none_or(|partner| partner.shares_members) {
         return user.clone();
     }
-    own_identity(policy)
+    own_identity(policy, gms)
 }
 
-/// In whose name the GMS asks for itself.
-pub(super) fn own_identity(policy: &Policy) -> UserId {
+/// In whose name the GMS asks one elsewhere for itself: its gateway's, where that hides it (TS 24.379 6.8.2 step 3).
+pub(super) fn own_identity(policy: &Policy, gms: &Psi) -> UserId {
+    let hidden = policy.partner_of_function(gms).is_some_and(|partner| partner.hides);
+    if let Some(gateway) = policy.gateway.as_ref().filter(|_| hidden) {
+        return UserId::new(gateway.as_str());
+    }
     UserId::new(policy.functions.gms.first().map_or(policy.domain.as_str(), Psi::as_str))
 }
 
@@ -368,7 +372,7 @@ fn code_of(status: u16, warnings: &[Warning]) -> ReasonCode {
         Some(148) => return ReasonCode::GroupAlreadyRegrouped,
         Some(163) => return ReasonCode::GroupNotFound,
         Some(165) => return ReasonCode::GroupIdInUse,
-        Some(179) => return ReasonCode::PartnerNotPermitted,
+        Some(179 | 180) => return ReasonCode::PartnerNotPermitted,
         Some(100) => return ReasonCode::LocalPolicy,
         _ => {}
     }

@@ -55,7 +55,7 @@ fn provide(view: &mut View<'_>, gms: &Psi, document: GroupDocument, outcome: &mu
     let request = GroupRequest {
         group: document.id.clone(),
         transaction_id: transaction_id.clone(),
-        requestor: between::own_identity(view.policy),
+        requestor: between::own_identity(view.policy, gms),
         service: document.services.first().copied().unwrap_or(Service::Mcptt),
         what: GroupAsked::InformationProvision { document: document.clone() },
     };

@@ -43,7 +43,7 @@ pub fn wanted(view: &mut View<'_>, group: &GroupId) -> Outcome<Over> {
         what: GroupAsked::InformationRequest,
         group: group.clone(),
         transaction_id: transaction_id.clone(),
-        requestor: between::own_identity(view.policy),
+        requestor: between::own_identity(view.policy, &primary),
         service: Service::Mcptt,
     };
     let request = Some(between::ask(view, &primary, request, until, &mut outcome));

@@ -237,7 +237,8 @@ fn constituents(policy: &Policy, proposal: &GroupProposal) -> Result<Vec<GroupId
 
 /// The GMS of a constituent that a partner system owns, if regrouping is agreed with that system.
 fn agreed(policy: &Policy, group: &GroupId) -> Result<Psi, Refusal> {
-    let permitted = policy.partner(group.domain()).is_some_and(|partner| partner.may.regroup);
+    let permitted =
+        policy.partner(group.domain()).is_some_and(|partner| partner.may.regroup && partner.we_may.regroup);
     match policy.gms_of(group) {
         Place::At(gms) if permitted => Ok(gms.clone()),
         _ => Err(Refusal::PartnerNotPermitted(group.clone())),

@@ -569,6 +569,9 @@ fn candidates(
             // Decided when the document comes (TS 23.280 10.8.3.1 step 2a).
             Place::Here if group_policy::is_needed(view, &group) => Ok(()),
             Place::Here => owning::admits(view, plan.user(), &group, service),
+            Place::At(_) if !view.policy.we_may(group.domain()).affiliate => {
+                Err(Refusal::NotWithPartner { domain: group.domain().to_owned() })
+            }
             // The group policy is the owner's (TS 23.280 10.8.3.2.2 step 5).
             Place::At(_) => {
                 let known = elsewhere.get_or_insert_with(|| plan.groups_elsewhere(client, view.now));

@@ -32,7 +32,7 @@ pub fn is_group_elsewhere(view: &View<'_>, sender: &UserId, target: &GroupId) ->
 /// partner's participating function what the user may see for whom it asks (`by`).
 ///
 /// # Errors
-/// As [`subscribe`]; 403: another function, or no agreement (179).
+/// As [`subscribe`]; 403: another function, or no agreement (180).
 pub fn subscribe_function(
     view: &View<'_>,
     caller: &Caller,

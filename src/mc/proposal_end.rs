@@ -80,7 +80,7 @@ pub fn not_taken(view: &View<'_>, id: ProposalRef) -> Outcome<Over> {
 /// a command. One that fits no proposal (which is over, was told of already, or never was) is taken and changes nothing.
 ///
 /// # Errors
-/// 400: no originator named, or a client says `timeout`. 403 with Warning 179: the agreement does not permit it. 501:
+/// 400: no originator named, or a client says `timeout`. 403 with Warning 180: the agreement does not permit it. 501:
 /// outcomes are not told here.
 pub fn told(view: &mut View<'_>, ask: CommandAsk) -> Result<Outcome<Over>, Refusal> {
     let Some(patience) = view.policy.proposal_outcome else { return Err(Refusal::UnknownOperation) };

@@ -57,7 +57,7 @@ impl Originator {
     /// Whether the originator may: by the profile; for a partner's user by the agreement (TS 23.280 10.8.5.1.1 step 2).
     ///
     /// # Errors
-    /// 403 with `why`; 403 with Warning 179 where the agreement does not permit it; 404 for a user who is not known.
+    /// 403 with `why`; 403 with Warning 180 where the agreement does not permit it; 404 for a user who is not known.
     pub fn may(
         &self,
         view: &View<'_>,

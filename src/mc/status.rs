@@ -17,7 +17,7 @@ use crate::procedure::{Place, Refusal, View};
 /// per-client restriction of the filter, if there is one.
 ///
 /// # Errors
-/// 403: the sender may not watch another user; with Warning 179 where the agreement with a partner does not permit it. 404:
+/// 403: the sender may not watch another user; with Warning 180 where the agreement with a partner does not permit it. 404:
 /// one of the two is not known.
 pub fn subscribe(
     view: &View<'_>,

@@ -37,7 +37,12 @@ impl Node {
     /// Takes what can change without a restart from a configuration: functions, policy, peers, groups.
     pub fn reload(&mut self, config: &Config) {
         let groups = config.groups.iter().map(|group| group.document.clone());
-        self.service.reload(super::setup::policy(config), super::setup::peers(config), groups);
+        self.service.reload(
+            super::setup::policy(config),
+            super::setup::peers(config),
+            super::setup::borders(config),
+            groups,
+        );
     }
 
     /// Messages that wait for the disk.

@@ -2,12 +2,12 @@
 
 use crate::config::{self, Config};
 use crate::env::Ids;
-use crate::model::{Model, Psi};
+use crate::model::{FunctionKind, Model, Psi};
 use crate::procedure::{Functions, Partner, Permissions, Policy, RegroupedCall, ResourcePriorities};
 use crate::service::{Digest, Peer, Peers, Service, Setup};
 use crate::sip::dialog::AgentSettings;
-use crate::sip::message::Method;
-use crate::sip::transaction::{Listener, NextHops, Settings, Timers};
+use crate::sip::message::{Method, Uri};
+use crate::sip::transaction::{Border, Listener, NextHops, Settings, Timers};
 
 /// Methods this server takes.
 const ALLOWED: [Method; 13] = [
@@ -76,6 +76,7 @@ fn agent(config: &Config, hash_key: (u64, u64)) -> AgentSettings {
             limits: config.limits.clone(),
             udp_request_octets: config.sip.udp_request_octets,
             product: config.server.product.clone(),
+            borders: borders(config),
             hash_key,
         },
         allowed: ALLOWED.to_vec(),
@@ -86,6 +87,36 @@ fn agent(config: &Config, hash_key: (u64, u64)) -> AgentSettings {
     }
 }
 
+/// The borders at which the topology of this system is hidden.
+pub(super) fn borders(config: &Config) -> Vec<Border> {
+    let Some(gateway) = &config.functions.gateway else { return Vec::new() };
+    config.partners.iter().filter_map(|entry| border(config, gateway, entry)).collect()
+}
+
+fn border(config: &Config, gateway: &Psi, entry: &config::Partner) -> Option<Border> {
+    let hidden = entry.gateway.hidden.as_ref()?;
+    let functions = functions_of(entry);
+    let theirs = [functions.participating, functions.controlling, functions.gms].into_iter().flatten();
+    let uris = theirs.map(|psi| psi.to_string()).chain(entry.proxy.clone());
+    let hosts: Vec<String> =
+        uris.filter_map(|uri| Some(Uri::parse(uri.as_bytes()).ok()?.host().to_ascii_lowercase())).collect();
+    let routes = config.routes.iter().filter(|route| hosts.contains(&route.host.to_ascii_lowercase()));
+    let ways = routes.flat_map(|route| &route.to).map(|(_, address)| config::Addresses::from(*address));
+    let users = |kind, psis: &[Psi]| -> Vec<_> {
+        let user = |psi: &Psi| Uri::parse(psi.as_str().as_bytes()).ok()?.user().map(str::to_owned);
+        psis.iter().filter_map(user).map(|user| (kind, user)).collect()
+    };
+    let mut instances = users(FunctionKind::Controlling, &config.functions.controlling);
+    instances.extend(users(FunctionKind::Participating, &config.functions.participating));
+    Some(Border {
+        beyond: entry.addresses.iter().copied().chain(ways).collect(),
+        gateway: gateway.to_string(),
+        sent_by: hidden.advertised.clone(),
+        instances,
+        media: hidden.media_address.map(|shown| (config.media.address, shown)),
+    })
+}
+
 /// The policy of a configuration.
 pub(super) fn policy(config: &Config) -> Policy {
     let policy = &config.policy;
@@ -93,6 +124,7 @@ pub(super) fn policy(config: &Config) -> Policy {
         warning_agent: config.server.name.clone(),
         domain: config.server.domain.clone(),
         functions: functions(&config.functions),
+        gateway: config.functions.gateway.clone(),
         elsewhere: elsewhere(&config.peers),
         partners: config.partners.iter().map(|entry| (entry.domain.clone(), partner(entry))).collect(),
         regrouped_call: regrouped_call(policy.regrouped_call),
@@ -156,18 +188,35 @@ fn elsewhere(peers: &[config::Peer]) -> Functions {
     }
 }
 
-fn partner(entry: &config::Partner) -> Partner {
+/// The functions of a partner, and its gateway server as each of them.
+fn functions_of(entry: &config::Partner) -> Functions {
+    let mut functions = functions(&entry.functions);
+    for list in [&mut functions.participating, &mut functions.controlling, &mut functions.gms] {
+        list.extend(entry.gateway.theirs.iter().cloned());
+    }
+    functions
+}
+
+fn permissions(permitted: &[config::Permission]) -> Permissions {
     use config::Permission;
-    let may = |permission| entry.may.contains(&permission);
+    let may = |permission| permitted.contains(&permission);
+    Permissions {
+        regroup: may(Permission::Regroup),
+        call: may(Permission::Call),
+        affiliate: may(Permission::Affiliate),
+        group_configuration: may(Permission::GroupConfiguration),
+    }
+}
+
+fn partner(entry: &config::Partner) -> Partner {
     Partner {
         domain: entry.domain.clone(),
-        functions: functions(&entry.functions),
-        may: Permissions {
-            regroup: may(Permission::Regroup),
-            call: may(Permission::Call),
-            affiliate: may(Permission::Affiliate),
-            group_configuration: may(Permission::GroupConfiguration),
-        },
+        functions: functions_of(entry),
+        may: permissions(&entry.may),
+        we_may: permissions(&entry.we_may),
+        gateways: entry.gateway.theirs.clone(),
+        enters: entry.gateway.entry,
+        hides: entry.gateway.hidden.is_some(),
         shares_members: entry.shares_members,
         regrouped_call: entry.regrouped_call.map(regrouped_call),
         compact_7b: entry.compact_7b,
@@ -182,7 +231,7 @@ pub(super) fn peers(config: &Config) -> Peers {
     let partner = |entry: &config::Partner| Peer {
         name: entry.domain.clone(),
         addresses: entry.addresses.clone(),
-        functions: functions(&entry.functions),
+        functions: functions_of(entry),
         core: false,
         serving: false,
         partner: Some(entry.domain.clone()),

@@ -35,7 +35,7 @@ impl Functions {
 }
 
 /// Another MC system, as the agreement with it says (TS 23.280 10.2.7 pre-conditions).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partner {
     /// Its domain, lower case: that of its users and groups.
     pub domain: String,
@@ -55,6 +55,35 @@ pub struct Partner {
     pub group_policy: GroupPolicy,
     /// Requests to its functions go through this URI: its gateway server, or a proxy between the systems.
     pub proxy: Option<String>,
+    /// What our users and functions may ask of it (TS 24.379 6.8.2 step 2).
+    pub we_may: Permissions,
+    /// PSIs among those of its functions that are its gateway server's, which speaks for any of them.
+    pub gateways: Vec<Psi>,
+    /// It may address our gateway server (TS 24.379 6.8.3).
+    pub enters: bool,
+    /// What is behind our gateway server is hidden from it (TS 24.379 6.8.2 step 3).
+    pub hides: bool,
+}
+
+impl Default for Partner {
+    /// A system that may do nothing here, and of which everything may be asked.
+    fn default() -> Self {
+        Self {
+            domain: String::new(),
+            functions: Functions::default(),
+            may: Permissions::default(),
+            shares_members: false,
+            regrouped_call: None,
+            compact_7b: false,
+            provide_groups: false,
+            group_policy: GroupPolicy::default(),
+            proxy: None,
+            we_may: Permissions::ALL,
+            gateways: Vec::new(),
+            enters: false,
+            hides: false,
+        }
+    }
 }
 
 /// What a partner system may do here. Nothing that is not said.
@@ -68,6 +97,11 @@ pub struct Permissions {
     pub affiliate: bool,
     /// Exchange group configuration.
     pub group_configuration: bool,
+}
+
+impl Permissions {
+    /// All of them.
+    pub const ALL: Self = Self { regroup: true, call: true, affiliate: true, group_configuration: true };
 }
 
 /// A function elsewhere that sent a request, known by address and asserted identity.
@@ -96,7 +130,7 @@ impl Caller {
     /// one of a partner, nothing for one whose agreement is gone.
     pub fn may(&self, policy: &Policy) -> Permissions {
         match &self.partner {
-            None => Permissions { regroup: true, call: true, affiliate: true, group_configuration: true },
+            None => Permissions::ALL,
             Some(domain) => policy.partner(domain).map(|partner| partner.may).unwrap_or_default(),
         }
     }
@@ -117,6 +151,11 @@ impl Policy {
     /// The agreement with the system of this domain.
     pub fn partner(&self, domain: &str) -> Option<&Partner> {
         self.partners.get(&domain.to_ascii_lowercase())
+    }
+
+    /// What our users and functions may ask of the system of this domain.
+    pub fn we_may(&self, domain: &str) -> Permissions {
+        self.partner(domain).map_or(Permissions::ALL, |partner| partner.we_may)
     }
 
     /// The agreement with the system that a function belongs to.

@@ -42,6 +42,8 @@ pub struct Policy {
     pub domain: String,
     /// The functions in this process.
     pub functions: Functions,
+    /// The gateway server in this process: what partners see of all functions, where they are told so.
+    pub gateway: Option<Psi>,
     /// Functions of this MC system that are other processes.
     pub elsewhere: Functions,
     /// Partner systems, by domain in lower case.

@@ -63,6 +63,8 @@ fn text_of(code: u16) -> &'static str {
         165 => "group ID for regroup already in use",
         167 => "call is not allowed on the preconfigured group",
         179 => "service not authorized with the interconnected system",
+        // The wording of stage 3 is not known (TS 24.379 6.8.3).
+        180 => "service not authorized by the interconnected system",
         _ => "",
     }
 }
@@ -304,10 +306,16 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
+    /// Our agreement with a system does not give us what is asked (179, TS 24.379 6.8.2 step 2).
+    #[error("the agreement with {domain} does not permit that to us")]
+    NotWithPartner {
+        /// Its domain.
+        domain: String,
+    },
     /// A constituent belongs to a system without agreement (179).
     #[error("no agreement with the system of {0}")]
     PartnerNotPermitted(GroupId),
-    /// A function asks for what the agreement with its system does not permit (179).
+    /// A function asks for what the agreement with its system does not permit (180, TS 24.379 6.8.3).
     #[error("{0} may not ask for that")]
     PartnerMayNot(Psi),
     /// The document of a group is at a GMS that does not answer (114).
@@ -432,7 +440,8 @@ impl Refusal {
             Self::TooManyGroups { limit } => {
                 Answer::worded(400, format!("more than {limit} groups in one request"))
             }
-            Self::PartnerNotPermitted(_) | Self::PartnerMayNot(_) => Answer::warned(403, 179),
+            Self::PartnerNotPermitted(_) | Self::NotWithPartner { .. } => Answer::warned(403, 179),
+            Self::PartnerMayNot(_) => Answer::warned(403, 180),
             Self::NoGroupDocument(_) => {
                 Answer { retry_after: Some(RETRY_AFTER_SECONDS), ..Answer::warned(480, 114) }
             }

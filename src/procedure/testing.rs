@@ -94,6 +94,7 @@ pub fn policy() -> Policy {
             controlling: vec![Psi::new(format!("sip:mcptt-controlling@{DOMAIN}"))],
             gms: vec![Psi::new(format!("sip:gms@{DOMAIN}"))],
         },
+        gateway: None,
         elsewhere: Functions::default(),
         partners: std::collections::BTreeMap::new(),
         regrouped_call: RegroupedCall::Redirect,

@@ -10,7 +10,9 @@ use crate::documents::gmop::{self, Gmop, OperationKind};
 use crate::documents::{Body, McInfo, names};
 use crate::env::Time;
 use crate::gms::between::{self, PartnerAsk, kind_of};
-use crate::model::{FunctionRequest, GroupAsked, GroupRequest, GroupResponse, Service as McService};
+use crate::model::{
+    FunctionKind, FunctionRequest, GroupAsked, GroupRequest, GroupResponse, Service as McService,
+};
 use crate::procedure::{Caller, Refusal};
 use crate::sip::message::{Draft, Method, Request};
 use crate::sip::transaction::ServerId;
@@ -30,6 +32,7 @@ impl Service {
             let why = "group operations between functions are those of group management servers";
             return Err(Refusal::NotPermitted { why }.into());
         }
+        let caller = self.spoken_for(caller, FunctionKind::Gms);
         let service = self.service_of(request, &bodies)?.unwrap_or(McService::Mcptt);
         let Some((_, info)) = bodies.info.take() else {
             return Err(Refusal::malformed("mcptt-info missing").into());

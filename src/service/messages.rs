@@ -9,7 +9,7 @@ use crate::documents::{Body, names};
 use crate::env::Time;
 use crate::mc::proposing::CommandAsk;
 use crate::mc::remote_change::Originator;
-use crate::model::Service as McService;
+use crate::model::{Service as McService, UserId};
 use crate::procedure::{Heading, Refusal};
 use crate::sip::dialog::without_params;
 use crate::sip::message::{Malformed, Request};
@@ -122,8 +122,14 @@ impl Service {
         let Some(part) = bodies.find(content_type) else {
             return Err(refuse(Refusal::UnsupportedBody { expected: content_type }));
         };
-        let command = AffiliationCommand::decode(&part.content, &self.setup.limits)
+        let mut command = AffiliationCommand::decode(&part.content, &self.setup.limits)
             .map_err(|error| refuse(unusable(error)))?;
+        if let (Originator::Function { caller, .. }, Some(said), Some(originator)) =
+            (&sender, &mut command.outcome, &info.request_uri)
+            && let Some(shown) = &mut said.in_reply_to
+        {
+            *shown = self.call_id_meant(caller, &UserId::new(originator.as_str()), shown);
+        }
         self.within_groups_limit(command.affiliate.len() + command.de_affiliate.len()).map_err(refuse)?;
         let document = Body { content_type: content_type.to_owned(), content: part.content.clone() };
         let heading = heading(request).map_err(|error| refuse(malformed(error)))?;

@@ -14,6 +14,7 @@
 //! | `owed` | requests that must arrive, also after a restart |
 //! | `passing_on` | requests that go on to clients or to functions elsewhere while their sender waits |
 //! | `requests` | requests to functions elsewhere |
+//! | `gateway` | what passes between this system and its partners, and to whom it goes |
 //! | `between` | what group management servers say to each other |
 //! | `owning` | what functions elsewhere say about groups that are owned here |
 //! | `watch` | who watches us, and the notifications |
@@ -42,6 +43,7 @@ mod alarms;
 mod between;
 mod conference;
 mod digest;
+mod gateway;
 mod group_documents;
 mod holds;
 mod legs;
@@ -80,7 +82,7 @@ use crate::model::{
 use crate::procedure::{Answer, MediaPorts, Outcome, Over, Policy, ReplyTo, Send};
 use crate::sip::dialog::{Agent, AgentEvent, AgentSettings, SessionId};
 use crate::sip::subscription::{Notifier, NotifierEvent, Subscriber, SubscriberEvent};
-use crate::sip::transaction::{ClientId, Flow, Outbox, ServerId};
+use crate::sip::transaction::{Border, ClientId, Flow, Outbox, ServerId};
 use crate::sip::wire;
 use alarms::Alarm;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -298,7 +300,14 @@ impl Service {
     /// Another policy, other peers and other groups, from the next request on. What comes from the sections of the server
     /// and its media function stays as it was at the start. What partners have of the groups is compared with them at the
     /// next tick (TS 23.280 10.2.7.2 step 1).
-    pub fn reload(&mut self, policy: Policy, peers: Peers, groups: impl IntoIterator<Item = GroupDocument>) {
+    pub fn reload(
+        &mut self,
+        policy: Policy,
+        peers: Peers,
+        borders: Vec<Border>,
+        groups: impl IntoIterator<Item = GroupDocument>,
+    ) {
+        self.agent.set_borders(borders);
         for group in self.model.provision_groups(groups, &self.setup.policy.domain) {
             tracing::warn!(group = %group, "the group is part of a temporary group: it goes at the next reload after that");
         }
@@ -504,8 +513,17 @@ impl Service {
 
     fn on_agent(&mut self, now: Time, event: AgentEvent) {
         match event {
-            AgentEvent::Request { id, flow, request } => self.route(now, id, flow, &request),
-            AgentEvent::Invite { session, flow, request } => self.invited(now, session, flow, &request),
+            AgentEvent::Request { id, flow, request } => match self.entered(now, flow, request) {
+                Ok(request) => self.route(now, id, flow, &request),
+                Err((request, unknown)) => self.refused(now, id, flow, &request, unknown),
+            },
+            AgentEvent::Invite { session, flow, request } => match self.entered(now, flow, request) {
+                Ok(request) => self.invited(now, session, flow, &request),
+                Err((request, unknown)) => {
+                    let service = McService::Mcptt;
+                    self.refused_invite(now, session, flow, &request, service, unknown);
+                }
+            },
             AgentEvent::Answered { id, status, response } => {
                 self.request_answered(now, id, status, response.as_ref());
             }

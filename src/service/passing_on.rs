@@ -3,6 +3,7 @@
 
 use super::Service;
 use super::alarms::Alarm;
+use super::gateway::AFFILIATE;
 use super::legs::rank;
 use super::reach::Way;
 use super::read::warnings;
@@ -10,7 +11,7 @@ use super::render::{info_body, requested, with_draft_body};
 use crate::env::Time;
 use crate::mc::{proposal_end, remote_change};
 use crate::model::{FunctionKind, ProposalRef};
-use crate::procedure::{Heading, PassOn, PassTo, Passed, PassedAnswer, ReplyTo};
+use crate::procedure::{Answer, Heading, PassOn, PassTo, Passed, PassedAnswer, ReplyTo};
 use crate::sip::message::{Draft, Method, Response};
 use crate::sip::transaction::ClientId;
 use crate::sip::wire::Name;
@@ -57,6 +58,14 @@ impl Service {
     /// Passes a request on.
     pub(super) fn pass_on(&mut self, now: Time, pass: PassOn) {
         let mut drafts: Vec<(Draft, Option<Way>)> = Vec::new();
+        if let PassTo::Function(function) = &pass.to
+            && let Err(refusal) = self.exit(function, AFFILIATE)
+        {
+            let Answer { status, warnings, .. } = refusal.answer();
+            let best = PassedAnswer { status: Some(status), warnings, ..PassedAnswer::default() };
+            let PassOn { reply, to, proposal, .. } = pass;
+            return self.passed(now, Pass { reply, to, waiting: 0, best, proposal });
+        }
         match &pass.to {
             PassTo::Function(_) => drafts.push((self.render_passed(&pass, None), None)),
             PassTo::Clients(user) => {
@@ -174,6 +183,11 @@ impl Service {
                     draft = requested(draft, pass.service);
                 }
                 self.keep_heading(&mut draft, heading);
+                if let (PassTo::Function(to), Some(call_id)) =
+                    (&pass.to, draft.headers.iter_mut().find(|(name, _)| *name == Name::CallId))
+                {
+                    call_id.1 = self.call_id_beyond(to, &heading.call_id);
+                }
             }
         }
         let info = info_body(&pass.info, pass.service);

@@ -181,7 +181,7 @@ impl Service {
     /// The affiliated members of a group (TS 24.379 10.1.1.5.2, RFC 5318): the only place where the list of members goes.
     fn with_members(&self, reply: Reply, members: &SharedMembers) -> Reply {
         let users: Vec<String> = members.users.iter().map(ToString::to_string).collect();
-        let id = format!("members@{}", self.setup.policy.warning_agent);
+        let id = format!("members@{}", self.setup.policy.domain);
         reply
             .header(Name::PRefusedUriList, format!("<{}>;members=<cid:{id}>", members.group))
             .header(Name::ContentId, format!("<{id}>"))

@@ -3,6 +3,7 @@
 
 use super::Service;
 use super::alarms::Alarm;
+use super::gateway::needs_of;
 use super::render::{info_body, with_draft_body};
 use crate::documents::pidf::{Affiliation, Presence, Tuple};
 use crate::documents::{Body, McInfo, names};
@@ -10,7 +11,7 @@ use crate::env::Time;
 use crate::model::{
     Asked, Change, FactKey, FunctionKind, FunctionRequest, Psi, RequestRef, Service as McService,
 };
-use crate::procedure::{Outcome, RequestEnd, Warning};
+use crate::procedure::{Answer, Outcome, Refusal, RequestEnd, Warning};
 use crate::sip::message::{Draft, Method, Response};
 use crate::sip::transaction::ClientId;
 use crate::sip::wire::Name;
@@ -101,6 +102,11 @@ impl Service {
             return;
         }
         let Some(request) = self.model.request(id).cloned() else { return };
+        if let Some(needs) = needs_of(&request.what)
+            && let Err(refusal) = self.exit(&request.to, needs)
+        {
+            return self.request_ended(now, id, key, &request, refused(&refusal));
+        }
         let draft = self.render_request(&request);
         match self.agent.request(now, &mut self.ids, &draft, None, &mut self.out) {
             Ok(client) => {
@@ -220,16 +226,28 @@ impl Service {
                 min_expires: number(Name::MinExpires),
             },
         };
-        if let RequestEnd::Failed { warnings, .. } = &end {
+        self.request_ended(now, id, key, &request, end);
+    }
+
+    /// A request is over for good.
+    fn request_ended(
+        &mut self,
+        now: Time,
+        id: RequestRef,
+        key: &LineKey,
+        request: &FunctionRequest,
+        end: RequestEnd,
+    ) {
+        if let RequestEnd::Failed { status, warnings, .. } = &end {
             let why = warnings.first().map_or("", |warning: &Warning| warning.text.as_str());
             tracing::warn!(to = %request.to, status, "{} failed: {why}", request.what.name());
         }
         self.change(Change::Remove(FactKey::Request(id)));
         let outcome = match &request.what {
-            Asked::Affiliation { .. } => mc::affiliation::request_ended(&mut view!(self, now), &request, end),
+            Asked::Affiliation { .. } => mc::affiliation::request_ended(&mut view!(self, now), request, end),
             // Whoever was to be told has been, or cannot be.
             Asked::ProposalEnd { .. } => Outcome::default(),
-            Asked::Group(_) => gms::between::request_ended(&mut view!(self, now), &request, end),
+            Asked::Group(_) => gms::between::request_ended(&mut view!(self, now), request, end),
             // Who asked asks again.
             Asked::GroupResult(_) => Outcome::default(),
         };
@@ -303,6 +321,12 @@ impl Service {
 /// mcptt-info between servers: what it is about, and for whom (TS 24.379 9.2.2.2.6).
 pub(super) fn about(target: &str, user: &str) -> McInfo {
     McInfo { request_uri: Some(target.to_owned()), calling_user: Some(user.to_owned()), ..McInfo::default() }
+}
+
+/// What comes of a request that does not leave.
+fn refused(refusal: &Refusal) -> RequestEnd {
+    let Answer { status, warnings, .. } = refusal.answer();
+    RequestEnd::Failed { status, warnings, min_expires: None }
 }
 
 /// The status that stands for "there is no way to the receiver".

@@ -29,13 +29,26 @@ impl Service {
             }
             _ => Err(Unknown::Refuse(Refusal::UnknownOperation)),
         };
-        match result {
-            Ok(()) => {}
-            Err(Unknown::Challenge(challenges)) => {
+        if let Err(unknown) = result {
+            self.refused(now, id, flow, request, unknown);
+        }
+    }
+
+    /// Refuses a request outside the INVITE sessions.
+    pub(super) fn refused(
+        &mut self,
+        now: Time,
+        id: ServerId,
+        flow: Flow,
+        request: &Request,
+        unknown: Unknown,
+    ) {
+        match unknown {
+            Unknown::Challenge(challenges) => {
                 let reply = challenge(challenges);
                 self.agent.answer(now, &mut self.ids, id, reply, None, &mut self.out);
             }
-            Err(Unknown::Refuse(refusal)) => {
+            Unknown::Refuse(refusal) => {
                 let answer = refusal.answer();
                 tracing::info!(
                     call_id = request.call_id(),

@@ -4,6 +4,7 @@
 
 use super::Service;
 use super::alarms::Alarm;
+use super::gateway::needs_of_watch;
 use super::read::unusable;
 use super::render::{info_body, with_draft_body};
 use super::requests::{about, pause};
@@ -46,6 +47,10 @@ impl Service {
         let Some(watch) = self.model.watch(id).cloned() else { return };
         if self.watches.of.contains_key(&id) {
             return;
+        }
+        if let Err(refusal) = self.exit(&watch.at, needs_of_watch(&watch.what)) {
+            let status = refusal.answer().status;
+            return self.watch_ended(now, id, End::Refused { status, retry_after: None, min_expires: None });
         }
         let draft = self.render_watch(&watch);
         // The notifier grants what it likes; it may not take less (TS 24.379 9.2.1.2, 9.2.2.2.7).

@@ -54,7 +54,7 @@ pub struct Peers(pub Vec<Peer>);
 
 impl Peers {
     /// The peers a message from this address may be from. Several functions may share an address.
-    fn at(&self, address: SocketAddr) -> impl Iterator<Item = &Peer> {
+    pub(super) fn at(&self, address: SocketAddr) -> impl Iterator<Item = &Peer> {
         self.0.iter().filter(move |peer| peer.addresses.iter().any(|candidate| candidate.contains(address)))
     }
 }

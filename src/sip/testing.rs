@@ -52,6 +52,7 @@ pub fn settings() -> AgentSettings {
             limits: Limits::default(),
             udp_request_octets: 1300,
             product: None,
+            borders: Vec::new(),
             hash_key: (1, 2),
         },
         allowed: Method::ALL.into_iter().filter(|method| *method != Method::Refer).collect(),

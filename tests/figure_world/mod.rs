@@ -12,13 +12,14 @@ mod service;
 mod system;
 mod told;
 
-use crate::outside::judge::{Judge, Own};
+use crate::outside::judge::{Gateway, Judge, Own};
 use crate::outside::message::Message;
 use crate::outside::network::{CONNECT_TIMEOUT, Network, Reach, Receiver};
 use between::{Arrival, Between, Fate};
 use bytes::Bytes;
 use names::Names;
 use party::Party;
+use rollcall::config::{Config, Hidden};
 use rollcall::env::Time;
 use rollcall::model::{Change, Fact, FactKey, Service, SharingState, Transport};
 use rollcall::node::Input;
@@ -61,6 +62,9 @@ pub struct World {
 /// Tells the words of a figure for which service a message was: it is read in the names of MCPTT.
 const SERVICE: &str = "x-service";
 
+/// What addresses of clients begin with.
+const CLIENTS: &str = "192.0.2.1:";
+
 /// Name of the only system of a figure that names none.
 pub const SERVER: &str = "server";
 
@@ -88,6 +92,17 @@ impl World {
             vanished: Vec::new(),
             aliases: Vec::new(),
             played: None,
+        }
+    }
+
+    /// Puts every system behind a gateway server that hides it from the others.
+    pub fn hide(&mut self) {
+        let systems: Vec<_> =
+            self.given.iter().map(|(_, system)| (system.domain().to_owned(), system.places())).collect();
+        for (_, system) in &mut self.given {
+            let own = system.domain().to_owned();
+            let partners: Vec<_> = systems.iter().filter(|(domain, _)| *domain != own).cloned().collect();
+            system.hide(&partners);
         }
     }
 
@@ -196,8 +211,15 @@ impl World {
         let media: Vec<String> = configs.iter().map(|config| config.media.address.to_string()).collect();
         let controlling = configs.iter().flat_map(|config| &config.functions.controlling);
         let controlling = controlling.map(ToString::to_string).chain(["sip:cf@one.example".to_owned()]);
-        let controlling: Vec<String> = controlling.collect();
+        let gateways = configs.iter().filter_map(|config| config.functions.gateway.as_ref());
+        let controlling: Vec<String> = controlling.chain(gateways.map(ToString::to_string)).collect();
         let agents: Vec<String> = configs.iter().map(|config| config.server.name.clone()).collect();
+        let shown = configs.iter().flat_map(|config| &config.partners);
+        let shown: Vec<_> = shown.filter_map(|partner| partner.gateway.hidden.clone()).collect();
+        let host = |hidden: &Hidden| hidden.advertised.split(':').next().unwrap_or_default().to_owned();
+        let agents: Vec<String> = agents.into_iter().chain(shown.iter().map(host)).collect();
+        let addresses = shown.iter().filter_map(|hidden| hidden.media_address);
+        let media: Vec<String> = media.into_iter().chain(addresses.map(|one| one.to_string())).collect();
         let listeners = configs.iter().map(|config| {
             config.server.listeners.iter().map(|listener| (listener.transport, listener.bind)).collect()
         });
@@ -209,6 +231,7 @@ impl World {
                 participating: config.functions.participating[0].to_string(),
                 media: media.clone(),
                 controlling: controlling.clone(),
+                gateway: gateway(config),
             };
             let mut server = Server::new(name, place, system.clone(), Judge::new(own));
             server.start(self.now);
@@ -522,7 +545,7 @@ impl World {
                 if fate == Some(Fate::Lost) {
                     self.network.lose(carrier);
                 }
-                let message = self.judged(from, transmit);
+                let message = self.judged(from, transmit, true);
                 if !self.is_quiet() {
                     let (name, words) = (self.servers[to].name.clone(), told::between(&message, &self.names));
                     let fate = fate.map(|fate| format!(" ({fate})")).unwrap_or_default();
@@ -545,7 +568,7 @@ impl World {
 
     /// Hands a message to the party that it is for. False if nobody is there.
     fn leaves_for(&mut self, from: usize, peer: SocketAddr, transmit: &Transmit) -> bool {
-        let message = self.judged(from, transmit);
+        let message = self.judged(from, transmit, false);
         let place = self.parties.iter().position(|party| party.address == peer);
         let place = place.or_else(|| {
             // A peer that has not said anything yet.
@@ -568,10 +591,16 @@ impl World {
         true
     }
 
-    fn judged(&mut self, from: usize, transmit: &Transmit) -> Message {
+    fn judged(&mut self, from: usize, transmit: &Transmit, beyond: bool) -> Message {
         let (mut message, service, faults) = service::read(Message::read(&transmit.octets));
         self.faults.extend(faults);
-        self.faults.extend(self.servers[from].judge.said(&message, &transmit.octets));
+        // A partner that was taken out of the configuration is a stranger.
+        let beyond = beyond && self.servers[from].system.text().contains("hide_topology = true");
+        let judge = &mut self.servers[from].judge;
+        self.faults.extend(match beyond {
+            true => judge.said_beyond(&message, &transmit.octets),
+            false => judge.said(&message, &transmit.octets),
+        });
         if let Some(service) = service {
             message = message.add(SERVICE, service);
         }
@@ -715,6 +744,22 @@ impl World {
         }
         result
     }
+}
+
+/// The gateway server that hides a system, and what it hides: functions, hosts, addresses, the product, and the clients.
+fn gateway(config: &Config) -> Option<Gateway> {
+    let hidden = config.partners.iter().find_map(|partner| partner.gateway.hidden.as_ref())?;
+    let functions = &config.functions;
+    let psis = [&functions.participating, &functions.controlling, &functions.gms].into_iter().flatten();
+    let psis = psis.filter_map(|psi| Some(psi.as_str().strip_prefix("sip:")?.to_owned()));
+    let listeners = config.server.listeners.iter().map(|listener| listener.bind.ip().to_string());
+    let others = [config.server.name.clone(), config.media.address.to_string(), "node-7".to_owned()];
+    let inside = psis.chain(listeners).chain(others).chain([CLIENTS.to_owned()]);
+    Some(Gateway {
+        uri: functions.gateway.as_ref()?.to_string(),
+        sent_by: hidden.advertised.clone(),
+        inside: inside.collect(),
+    })
 }
 
 fn duration(text: &str) -> Duration {

@@ -65,6 +65,43 @@ impl System {
         true
     }
 
+    /// Puts the system behind a gateway server that hides it from each of these partners, and from which it is hidden alike.
+    /// What the gateway shows is `gateway.DOMAIN`, and another address of the media function.
+    pub fn hide(&mut self, partners: &[(String, Vec<String>)]) {
+        let domain = self.domain().to_owned();
+        let set = |system: &mut Self, table: &str, key: &str, value: &str| {
+            let start = system.find(table) + table.len();
+            system.set(start, key, value);
+        };
+        set(self, "[server]", "name", &format!("\"node-7.inside.{domain}\""));
+        set(self, "[server]", "product", "\"rollcall/node-7\"");
+        set(self, "[functions]", "gateway", &format!("\"sip:gateway@{domain}\""));
+        for (partner, places) in partners {
+            let table = format!("[[partner]]\ndomain = \"{partner}\"");
+            if !self.text.contains(&table) {
+                continue;
+            }
+            for key in ["participating", "controlling", "gms"] {
+                set(self, &table, key, "[]");
+            }
+            set(self, &table, "gateway", "\"both\"");
+            set(self, &table, "hide_topology", "true");
+            set(self, &table, "advertise", &format!("\"gateway.{domain}:5060\""));
+            set(self, &table, "media_address", "\"203.0.113.7\"");
+            set(self, &table, "gateways", &format!("[\"sip:gateway@{partner}\"]"));
+            let places: Vec<String> = places.iter().map(|place| format!("{place:?}")).collect();
+            let route = format!("\n[[route]]\nhost = \"gateway.{partner}\"\nto = [{}]\n", places.join(", "));
+            self.text.push_str(&route);
+        }
+    }
+
+    /// Listeners, as a route names them.
+    pub fn places(&self) -> Vec<String> {
+        let list = self.text.lines().find_map(|line| line.strip_prefix("listen = ["));
+        let list = list.and_then(|rest| rest.strip_suffix(']')).expect("the configuration has listeners");
+        list.split(", ").map(|one| one.trim_matches('"').to_owned()).collect()
+    }
+
     fn find(&self, table: &str) -> usize {
         self.text.find(table).unwrap_or_else(|| panic!("the configuration has no {table}"))
     }

@@ -42,6 +42,19 @@ pub struct Own {
     pub media: Vec<String>,
     /// Controlling functions, here or elsewhere, whose invitations it sends or hands on.
     pub controlling: Vec<String>,
+    /// Its gateway server, where that hides it from other systems.
+    pub gateway: Option<Gateway>,
+}
+
+/// A gateway server that hides its system.
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    /// Its URI.
+    pub uri: String,
+    /// Its name in Via and Contact.
+    pub sent_by: String,
+    /// What nobody beyond it may see, in no octet of any message: names and addresses of what is behind it.
+    pub inside: Vec<String>,
 }
 
 /// What the judge remembers.
@@ -89,7 +102,30 @@ impl Judge {
 
     /// The server says something. Returns what is wrong with it.
     pub fn said(&mut self, message: &Message, octets: &Bytes) -> Vec<String> {
-        let own = self.own.clone();
+        self.said_by(self.own.clone(), message, octets)
+    }
+
+    /// The same of what crosses the border to another system: nothing may show what is behind the gateway.
+    pub fn said_beyond(&mut self, message: &Message, octets: &Bytes) -> Vec<String> {
+        let Some(gateway) = self.own.gateway.clone() else { return self.said(message, octets) };
+        let own = Own { sent_by: gateway.sent_by.clone(), ..self.own.clone() };
+        let mut found = self.said_by(own, message, octets);
+        let text = String::from_utf8_lossy(octets).to_ascii_lowercase();
+        // The last lines of a response's head are what the other side wrote; its Via tells where it had our request from.
+        let text = without_received(&text);
+        let shown = gateway.inside.iter().filter(|inside| text.contains(&inside.to_ascii_lowercase()));
+        found.extend(shown.map(|inside| {
+            let first = octets.split(|octet| *octet == b'\r').next().unwrap_or_default();
+            format!("TS 24.379 6.8.2 step 3: {inside} beyond the border: {}", String::from_utf8_lossy(first))
+        }));
+        let asserted = message.all("P-Asserted-Identity").all(|one| uri_in(one) == gateway.uri);
+        if !asserted {
+            found.push(format!("TS 24.379 6.8.2 step 3: asserted {}", message.value("P-Asserted-Identity")));
+        }
+        found
+    }
+
+    fn said_by(&mut self, own: Own, message: &Message, octets: &Bytes) -> Vec<String> {
         let mut faults = Faults { own: &own, of: message, found: Vec::new() };
         faults.everything();
         if message.status().is_some() {
@@ -134,6 +170,19 @@ impl Judge {
         faults.check(rises, "RFC 3261 12.2.1.1: CSeq does not rise");
         *last = (message.cseq(), method);
     }
+}
+
+/// A message without the address that its receiver had the request from (RFC 3261 18.2.1): the receiver knows it.
+fn without_received(text: &str) -> String {
+    let parts = text.split(";received=").enumerate();
+    parts
+        .map(|(place, part)| match place {
+            0 => part,
+            _ => {
+                part.trim_start_matches(|c: char| c.is_ascii_hexdigit() || matches!(c, '.' | ':' | '[' | ']'))
+            }
+        })
+        .collect()
 }
 
 fn transaction(message: &Message) -> (String, String) {
@@ -320,8 +369,10 @@ impl Faults<'_> {
                 self.first_of_dialog();
                 // To a controlling function elsewhere from our participating one (TS 24.379 6.3.2.1.3), or from a
                 // controlling function to a member.
-                let asked_for = uri_in(of.value("P-Asserted-Identity")) == self.own.participating;
                 let contact = of.value("Contact");
+                let asserted = uri_in(of.value("P-Asserted-Identity"));
+                let hidden = self.own.gateway.as_ref().is_some_and(|gateway| asserted == gateway.uri);
+                let asked_for = asserted == self.own.participating || hidden && !contact.contains(";isfocus");
                 self.check(
                     contact.contains(";isfocus") != asked_for
                         && contact.contains(";gr=")

@@ -86,7 +86,7 @@ impl Network {
             Path::Flow(flow) => match self.other(from, flow.connection) {
                 Some(other) => Receiver::Server(other.server, Carrier::Stream(flow.connection)),
                 // RFC 3261 18.2.2: the connection is gone, so the answer goes to sent-by.
-                None if transmit.answers.is_some() => match sent_by(&transmit.octets) {
+                None if transmit.answers.is_some() => match sent_by(&transmit.octets, flow.peer) {
                     Some(address) => self.dial(from, flow.listener, address, reach),
                     None => Receiver::Nobody,
                 },
@@ -170,8 +170,9 @@ impl Network {
     }
 }
 
-/// Address in the topmost Via of a response.
-fn sent_by(octets: &[u8]) -> Option<SocketAddr> {
+/// Where a response goes whose connection to `peer` is gone: there, at the port of its topmost Via.
+fn sent_by(octets: &[u8], peer: SocketAddr) -> Option<SocketAddr> {
     let message = Message::read(octets);
-    message.value("Via").split([' ', ';']).nth(1)?.parse().ok()
+    let (_, port) = message.value("Via").split([' ', ';']).nth(1)?.rsplit_once(':')?;
+    Some(SocketAddr::new(peer.ip(), port.parse().ok()?))
 }

@@ -40,6 +40,7 @@ impl Server {
             participating: setting::identity("mcptt", system),
             media: (0..systems).map(setting::media).collect(),
             controlling: (0..systems).map(|system| setting::identity("groups", system)).collect(),
+            gateway: None,
         };
         Self {
             system,

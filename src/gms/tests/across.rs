@@ -122,11 +122,11 @@ fn a_partner_speaks_only_of_temporary_groups_of_its_own_and_only_by_agreement() 
     let mut world = world_of_two();
     for temporary in ["sip:joint@one.example", "sip:joint@three.example"] {
         let refusal = between::request(&mut world.view(), check(temporary, "1")).unwrap_err();
-        assert_eq!(answer(&refusal), (403, vec![Some(179)]));
+        assert_eq!(answer(&refusal), (403, vec![Some(180)]));
     }
     world.policy.partners.clear();
     let refusal = between::request(&mut world.view(), check("sip:b@two.example", "1")).unwrap_err();
-    assert_eq!(answer(&refusal), (403, vec![Some(179)]));
+    assert_eq!(answer(&refusal), (403, vec![Some(180)]));
 }
 
 #[test]

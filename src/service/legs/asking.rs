@@ -1,6 +1,7 @@
 //! Asking for a session: a function in this process in memory, one elsewhere with an INVITE, a client with INVITEs to all
 //! its contacts, of which the first that accepts stays.
 
+use super::super::gateway::CALL;
 use super::super::render::is_focus;
 use super::super::{Service, Work};
 use super::{End, Handover, LegState, Try};
@@ -94,6 +95,9 @@ impl Service {
         invitation: &Invitation,
     ) {
         let service = invitation.service;
+        if let Err(refusal) = self.exit(psi, CALL) {
+            return self.ask_nobody(leg, owner, service, &refusal);
+        }
         let (draft, listener) = self.render_invite_to_function(owner, psi, session, invitation);
         let mut tries = Vec::new();
         match self.agent.invite(now, &mut self.ids, draft, None, &mut self.out) {

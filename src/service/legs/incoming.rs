@@ -8,12 +8,12 @@ use super::{Addressed, End, Handover, LegState};
 use crate::env::Time;
 use crate::mc::calls::{self, Incoming};
 use crate::model::{
-    CallRef, ClientId, LegId, LegOwner, ParticipationRef, Service as McService, Side, UserId,
+    CallRef, ClientId, FunctionKind, LegId, LegOwner, ParticipationRef, Service as McService, Side, UserId,
 };
 use crate::procedure::{Invitation, LegEvent, Refusal};
 use crate::sip::dialog::SessionId;
 use crate::sip::message::{Request, Uri};
-use crate::sip::transaction::Flow;
+use crate::sip::transaction::{Flow, shown};
 
 impl Service {
     /// A new INVITE: finds the function it is for (TS 24.379 6.3.1.1) and hands it over.
@@ -25,13 +25,27 @@ impl Service {
         request: &Request,
     ) {
         let mut service = McService::Mcptt;
-        match self.try_invited(now, session, flow, request, &mut service) {
-            Ok(()) => {}
-            Err(Unknown::Challenge(challenges)) => {
+        if let Err(unknown) = self.try_invited(now, session, flow, request, &mut service) {
+            self.refused_invite(now, session, flow, request, service, unknown);
+        }
+    }
+
+    /// Refuses a new INVITE.
+    pub(in crate::service) fn refused_invite(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        flow: Flow,
+        request: &Request,
+        service: McService,
+        unknown: Unknown,
+    ) {
+        match unknown {
+            Unknown::Challenge(challenges) => {
                 let reply = challenge(challenges);
                 self.agent.refuse(now, &mut self.ids, session, reply, &mut self.out);
             }
-            Err(Unknown::Refuse(refusal)) => {
+            Unknown::Refuse(refusal) => {
                 let answer = refusal.answer();
                 if answer.status < 400 {
                     tracing::debug!(call_id = request.call_id(), "call redirected: {refusal}");
@@ -157,15 +171,28 @@ impl Service {
 
     /// Whether an invitation is for a group that is known here, rather than for a member.
     fn names_group(&self, invitation: &Invitation) -> bool {
-        let named = invitation.info.request_uri.as_deref();
-        named.is_some_and(|named| self.model.group(Side::Mc, named).is_some())
+        invitation.info.request_uri.as_deref().is_some_and(|named| self.names_group_here(named))
+    }
+
+    /// Whether this is a group that is known here.
+    pub(in crate::service) fn names_group_here(&self, named: &str) -> bool {
+        self.model.group(Side::Mc, named).is_some()
     }
 
     /// What the session identity in this URI names ([`Self::session_identity`]).
     pub(in crate::service) fn session_addressed(&self, uri: &Uri) -> Option<Addressed> {
-        let mut numbers = uri.param("gr")?.split('-').map(|number| u64::from_str_radix(number, 16).ok());
+        let whole = uri.param("gr")?;
+        // A session identity that our gateway has shown in place of the function's.
+        let gateway = shown(whole);
+        let mut numbers = gateway
+            .map_or(whole, |(_, instance)| instance)
+            .split('-')
+            .map(|number| u64::from_str_radix(number, 16).ok());
         let (instance, behind) = (numbers.next()??, numbers.next());
         let user = uri.user()?;
+        if gateway.is_some() && !self.is_gateways_user(user) {
+            return None;
+        }
         let names = |psis: &[crate::model::Psi]| {
             psis.iter().any(|psi| {
                 Uri::parse(psi.as_str().as_bytes()).ok().and_then(|p| p.user().map(|u| u == user))
@@ -173,18 +200,28 @@ impl Service {
             })
         };
         let functions = &self.setup.policy.functions;
-        let of_call = names(&functions.controlling);
+        let is = |kind| match gateway {
+            Some((kinds, _)) => kinds.contains(&kind),
+            None => names(functions.of(kind)),
+        };
+        let participating = is(FunctionKind::Participating);
         // The two functions may have the same user part.
-        if of_call && (self.model.call(CallRef(instance)).is_some() || !names(&functions.participating)) {
+        if is(FunctionKind::Controlling) && (self.model.call(CallRef(instance)).is_some() || !participating) {
             let call = CallRef(instance);
             return Some(Addressed { owner: LegOwner::Call(call), call: Some(call) });
         }
-        if !names(&functions.participating) {
+        if !participating {
             return None;
         }
         let owner = LegOwner::Participation(ParticipationRef(instance));
         let call = behind.flatten().map(CallRef).or_else(|| self.legs.call_behind(owner));
         Some(Addressed { owner, call })
+    }
+
+    fn is_gateways_user(&self, user: &str) -> bool {
+        let gateway = self.setup.policy.gateway.as_ref();
+        let gateway = gateway.and_then(|gateway| Uri::parse(gateway.as_str().as_bytes()).ok());
+        gateway.is_some_and(|gateway| gateway.user() == Some(user))
     }
 
     /// The client that registered from where this message came; `None` if several did, as behind a core.

@@ -227,7 +227,7 @@ fn a_partner_is_told_what_the_user_may_see_for_whom_it_asks() {
     world.service.setup.policy.partners.clear();
     let answer = world.function_asks(30, psi, FIRE, Some("sip:rail@two.example"));
     assert_eq!(answer.line(), "403 SUBSCRIBE");
-    assert!(answer.get(wire::Name::Warning).contains("\"179 "));
+    assert!(answer.get(wire::Name::Warning).contains("\"180 "));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::env::{Ids, Time};
 use crate::model::{DialogFact, Source};
 use crate::sip::message::{Draft, Method, Reply, Request, Response};
 use crate::sip::transaction::{
-    ClientId, Due, Event, Flow, NoHop, Outbox, Path, ServerId, Settings, Transactions,
+    Border, ClientId, Due, Event, Flow, NoHop, Outbox, Path, ServerId, Settings, Transactions,
 };
 use crate::sip::wire::{self, Name};
 use std::collections::VecDeque;
@@ -123,6 +123,11 @@ impl Agent {
     /// The settings.
     pub fn settings(&self) -> &AgentSettings {
         &self.settings
+    }
+
+    /// Other borders, from the next message on.
+    pub fn set_borders(&mut self, borders: Vec<Border>) {
+        self.transactions.set_borders(borders);
     }
 
     /// Sessions that are open.

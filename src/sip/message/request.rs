@@ -59,6 +59,12 @@ impl Request {
         Ok((uri, known))
     }
 
+    /// The same request to another Request-URI: it was taken by one who knows better where it belongs.
+    #[must_use]
+    pub fn readdressed(&self, uri: Uri) -> Self {
+        Self(Arc::new(Inner { headers: self.0.headers.clone(), uri }))
+    }
+
     /// The Request-URI.
     pub fn uri(&self) -> &Uri {
         &self.0.uri

@@ -156,15 +156,23 @@ impl Transactions {
         let tag = self.hasher.tag(&self.key);
         out.push(Transmit {
             path: Path::Flow(reply_flow(flow, request.top_via())),
-            octets: self.branded(&reply).to_wire(request, Some(&tag), flow.peer),
+            octets: self.dressed(&reply, request, flow.peer).to_wire(request, Some(&tag), flow.peer),
             ticket: None,
             answers: None,
             trying: false,
         });
     }
 
-    /// The reply with our `Server` header.
-    pub(super) fn branded<'a>(&self, reply: &'a Reply) -> Cow<'a, Reply> {
+    /// The reply as this peer sees it: with our `Server` header, or as our gateway's.
+    pub(super) fn dressed<'a>(&self, reply: &'a Reply, to: &Request, peer: SocketAddr) -> Cow<'a, Reply> {
+        let borders = &self.settings.borders;
+        match borders.iter().find(|border| border.is_beyond(peer) || border.is_gateway(to.uri())) {
+            Some(border) => Cow::Owned(border.response(reply, &self.settings.hops.listeners)),
+            None => self.branded(reply),
+        }
+    }
+
+    fn branded<'a>(&self, reply: &'a Reply) -> Cow<'a, Reply> {
         match &self.settings.product {
             Some(product) => Cow::Owned(reply.clone().header(Name::Server, product.as_str())),
             None => Cow::Borrowed(reply),
@@ -191,7 +199,9 @@ impl Transactions {
             self.key.extend_from_slice(message.raw(name).next().unwrap_or_default());
         }
         let tag = self.hasher.tag(&self.key);
-        let mut reply = self.branded(&Reply::new(status)).into_owned();
+        let hidden = self.settings.borders.iter().any(|border| border.is_beyond(flow.peer));
+        let reply = Reply::new(status);
+        let mut reply = if hidden { reply } else { self.branded(&reply).into_owned() };
         reply.reason = Some(place.to_owned());
         if let Some(octets) = reply.to_wire_lenient(message, &tag, flow.peer) {
             let via = message.raw(Name::Via).next().and_then(|line| Via::parse_first(line).ok());

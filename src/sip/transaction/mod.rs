@@ -1,6 +1,7 @@
 //! Transactions (RFC 3261 section 17, RFC 6026): four machines in four files, the table that finds them, and next
 //! hops. Compact after completion: a finished transaction keeps a key, the octets it resends and a deadline.
 
+mod border;
 mod client;
 mod client_invite;
 mod client_plain;
@@ -20,6 +21,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use border::{Border, shown};
 pub use hop::{Hop, Listener, NextHops, NoHop};
 pub(crate) use incoming::reply_flow;
 pub(crate) use key::Hasher;

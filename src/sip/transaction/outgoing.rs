@@ -7,9 +7,12 @@ use super::machine::ClientAction;
 use super::*;
 use super::{rewrite, slab};
 use crate::env::Ids;
-use crate::sip::message::{Draft, Method, Via};
+use crate::sip::message::{Draft, Method, NameAddr, Via};
 use crate::sip::wire::Name;
 use std::borrow::Cow;
+
+/// The Via of a request of ours stands within so many octets: it is the second line.
+const VIA_WITHIN: usize = 2048;
 
 impl Transactions {
     pub(super) fn receive_response(
@@ -85,7 +88,8 @@ impl Transactions {
         let (path, mut hops) = self.ways(draft, path)?;
         hops.extend(then);
         let (random, place) = (ids.number(), self.clients.next_place());
-        let octets = self.branded_draft(draft).to_wire(&self.via(path, random, place));
+        let border = self.border(draft, path);
+        let octets = self.dressed_draft(draft, border).to_wire(&self.via(path, border, random, place));
         let (path, octets, datagram) = self.over_stream_if_large(path, octets, random, place);
         let needs_more = datagram.is_some() || !hops.is_empty();
         let pending = needs_more.then(|| Box::new(Pending { datagram, hops, cancel: None }));
@@ -103,7 +107,9 @@ impl Transactions {
     ) -> Result<(Path, Bytes), NoHop> {
         let (path, _) = self.ways(draft, path)?;
         // Never the branch of a transaction: its place is not a place.
-        let octets = self.branded_draft(draft).to_wire(&self.via(path, ids.number(), u32::MAX));
+        let border = self.border(draft, path);
+        let via = self.via(path, border, ids.number(), u32::MAX);
+        let octets = self.dressed_draft(draft, border).to_wire(&via);
         out.push(Transmit { path, octets: octets.clone(), ticket: None, answers: None, trying: false });
         Ok((path, octets))
     }
@@ -114,13 +120,13 @@ impl Transactions {
         let place = slab::place(id);
         let (random, path, octets, datagram) = if let Some(hop) = client.take_datagram() {
             let (random, octets) = (client.random(), client.octets().clone());
-            let via = self.via(hop.into(), random, place);
+            let via = self.via(hop.into(), self.border_of(&octets), random, place);
             let Some(octets) = rewrite::with_via(&octets, &via) else { return false };
             (random, hop.into(), octets, None)
         } else if let Some(hop) = client.take_hop() {
             // To another place it is another request, with a branch of its own (RFC 3263 4.3).
             let (random, octets) = (ids.number(), client.octets().clone());
-            let via = self.via(hop.into(), random, place);
+            let via = self.via(hop.into(), self.border_of(&octets), random, place);
             let Some(octets) = rewrite::with_via(&octets, &via) else { return false };
             let (path, octets, datagram) = self.over_stream_if_large(hop.into(), octets, random, place);
             (random, path, octets, datagram)
@@ -154,7 +160,8 @@ impl Transactions {
         if let Path::Address { listener, transport: Transport::Udp, address } = path
             && octets.len() > self.settings.udp_request_octets
             && let Some(stream) = self.settings.hops.hop(Transport::Tcp, address)
-            && let Some(rewritten) = rewrite::with_via(&octets, &self.via(stream.into(), random, place))
+            && let Some(rewritten) =
+                rewrite::with_via(&octets, &self.via(stream.into(), self.border_of(&octets), random, place))
         {
             let datagram = Hop { listener, transport: Transport::Udp, address };
             return (stream.into(), rewritten, Some(datagram));
@@ -163,7 +170,7 @@ impl Transactions {
     }
 
     /// The Via of a request, with `rport` on datagrams (RFC 3581 3).
-    fn via(&self, path: Path, random: u64, place: u32) -> String {
+    fn via(&self, path: Path, border: Option<&Border>, random: u64, place: u32) -> String {
         let (transport, listener) = match path {
             Path::Flow(flow) => (flow.transport, flow.listener),
             Path::Address { transport, listener, .. } => (transport, listener),
@@ -172,7 +179,7 @@ impl Transactions {
             Transport::Udp => ("SIP/2.0/UDP ", ";rport"),
             Transport::Tcp => ("SIP/2.0/TCP ", ""),
         };
-        let sent_by = self.settings.hops.sent_by(listener);
+        let sent_by = border.map_or(self.settings.hops.sent_by(listener), |border| &border.sent_by);
         let mut via = String::with_capacity(protocol.len() + sent_by.len() + end.len() + 39);
         via.push_str(protocol);
         via.push_str(sent_by);
@@ -185,18 +192,47 @@ impl Transactions {
     /// Whether sent-by names one of our listeners (RFC 3261 18.1.2).
     fn is_ours(&self, via: &Via) -> bool {
         let port = via.port.unwrap_or(DEFAULT_PORT);
-        self.settings.hops.listeners.iter().any(|listener| {
-            let advertised = listener.advertised.as_str();
+        let listeners = self.settings.hops.listeners.iter().map(|listener| &listener.advertised);
+        let borders = self.settings.borders.iter().map(|border| &border.sent_by);
+        listeners.chain(borders).any(|advertised| {
             let (host, own) = match advertised.rsplit_once(':') {
                 Some((host, digits)) if !digits.ends_with(']') => (host, digits.parse().ok()),
-                _ => (advertised, Some(DEFAULT_PORT)),
+                _ => (advertised.as_str(), Some(DEFAULT_PORT)),
             };
             host.eq_ignore_ascii_case(&via.host) && own == Some(port)
         })
     }
 
-    /// The draft with our `User-Agent` header.
-    fn branded_draft<'a>(&self, draft: &'a Draft) -> Cow<'a, Draft> {
+    /// The border that a request crosses: that of the system it is sent to, or, to an address that is not known as that
+    /// system's, the one whose gateway it speaks for already.
+    fn border(&self, draft: &Draft, path: Path) -> Option<&Border> {
+        let borders = &self.settings.borders;
+        if borders.is_empty() {
+            return None;
+        }
+        let address = match path {
+            Path::Flow(flow) => flow.peer,
+            Path::Address { address, .. } => address,
+        };
+        let from = draft.get(Name::From).and_then(|from| NameAddr::parse(from.as_bytes()).ok());
+        let speaks = |border: &&Border| from.as_ref().is_some_and(|from| border.is_gateway(&from.uri));
+        borders.iter().find(|border| border.is_beyond(address)).or_else(|| borders.iter().find(speaks))
+    }
+
+    /// The border that a request of ours crosses which is written already.
+    pub(super) fn border_of(&self, octets: &Bytes) -> Option<&Border> {
+        let head = octets.get(..VIA_WITHIN).unwrap_or(octets);
+        let crosses = |border: &&Border| {
+            memchr::memmem::find(head, format!(" {};branch=", border.sent_by).as_bytes()).is_some()
+        };
+        self.settings.borders.iter().find(crosses)
+    }
+
+    /// The draft as its receiver sees it: with our `User-Agent` header, or as our gateway's.
+    fn dressed_draft<'a>(&self, draft: &'a Draft, border: Option<&Border>) -> Cow<'a, Draft> {
+        if let Some(border) = border {
+            return Cow::Owned(border.request(draft, &self.settings.hops.listeners));
+        }
         match &self.settings.product {
             Some(product) => Cow::Owned(draft.clone().header(Name::UserAgent, product.as_str())),
             None => Cow::Borrowed(draft),

@@ -25,6 +25,8 @@ pub struct Settings {
     pub udp_request_octets: usize,
     /// `Server` header of our responses and `User-Agent` of our requests, if any.
     pub product: Option<String>,
+    /// Where what is behind a gateway of ours is hidden.
+    pub borders: Vec<Border>,
     /// Key of the hash of tables that are keyed by what peers choose.
     pub hash_key: (u64, u64),
 }
@@ -85,6 +87,11 @@ impl Transactions {
     /// The settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Other borders, from the next message on.
+    pub fn set_borders(&mut self, borders: Vec<Border>) {
+        self.settings.borders = borders;
     }
 
     /// What was dropped or refused so far.
@@ -148,7 +155,7 @@ impl Transactions {
         if !server.takes(heard) {
             return false;
         }
-        let octets = self.branded(reply).to_wire(request, Some(to_tag), flow.peer);
+        let octets = self.dressed(reply, request, flow.peer).to_wire(request, Some(to_tag), flow.peer);
         self.servers.set_response(id.0, octets, reply.status >= 200);
         self.servers.drive(now, &mut self.clock, id.0, heard, out);
         if reply.status >= 200 {
@@ -269,6 +276,9 @@ impl Transactions {
         reason: Option<&str>,
         out: &mut Outbox,
     ) {
+        let crosses = self.clients.get(id.0).is_some_and(|client| self.border_of(client.octets()).is_some());
+        let shown = reason.filter(|_| crosses).map(border::without_text);
+        let reason = shown.as_deref().or(reason);
         self.clients.wish_cancel(id.0, reason);
         self.clients.drive(now, &mut self.clock, id.0, client::Heard::Cancel(reason), out);
     }

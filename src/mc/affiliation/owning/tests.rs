@@ -144,9 +144,9 @@ fn every_check_has_its_refusal() {
         (
             |world, _| world.policy.partners.get_mut("two.example").unwrap().may = Permissions::default(),
             403,
-            Some(179),
+            Some(180),
         ),
-        (|world, _| drop(world.policy.partners.remove("two.example")), 403, Some(179)),
+        (|world, _| drop(world.policy.partners.remove("two.example")), 403, Some(180)),
         (|_, ask| ask.info.request_uri = None, 400, None),
         (|_, ask| ask.info.calling_user = Some("zoe".to_owned()), 400, None),
         (|_, ask| ask.info.calling_user = Some(user_id("alice").to_string()), 403, None),
