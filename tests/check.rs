@@ -392,15 +392,15 @@ fn a_gateway_that_hides_the_topology_is_whole() {
         "",
         &with("gateway = \"out\"\nhide_topology = false\nmedia_address = \"here\"\nwe_may = \"speak\"\n"),
         &[
-            "f:27: partner.gateway: expected \"none\", \"exit\", \"entry\" or \"both\", found \"out\"",
-            "f:29: partner.media_address: expected an IP address, found \"here\"",
+            "f:27: partner.gateway: expected one of \"none\", \"exit\", \"entry\" or \"both\", found \"out\"",
             "f:29: partner.media_address: expected `hide_topology = true` with it",
+            "f:29: partner.media_address: expected an IP address, found \"here\"",
             "f:30: partner.we_may: expected \"regroup\", \"call\", \"affiliate\" or \"group-configuration\", found \"speak\"",
         ],
     );
     let entry = with("gateway = \"entry\"\nhide_topology = true\nadvertise = \"gateway.one.example:5060\"\n");
     let text = GOOD.replacen(gateway, &own, 1) + &entry.replace("192.0.2.0/29", "192.0.2.8/29");
-    let expected = "f:30: partner.hide_topology: expected `gateway = \"exit\"` or `\"both\"` with it";
+    let expected = "f:29: partner.hide_topology: expected `gateway = \"exit\"` or `\"both\"` with it";
     assert_eq!(read(&text).err(), Some(vec![expected.to_owned()]));
     let good = text.replace("\"entry\"", "\"both\"") + "gateways = \"sip:gateway@two.example\"\n";
     let config = read(&good).unwrap();

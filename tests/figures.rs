@@ -211,13 +211,30 @@ fn unnamed(text: &str) -> Vec<String> {
             _ => word.to_owned(),
         }
     };
-    let step = |word: &&str| !word.starts_with(|c: char| c.is_ascii_digit());
-    let words = |line: &String| -> String {
-        let mut words = line.split(' ').peekable();
-        words.next_if(|word| !step(word));
-        words.filter(named).map(function).collect::<Vec<_>>().join(" ")
+    let words =
+        |line: &str| -> String { line.split(' ').filter(named).map(function).collect::<Vec<_>>().join(" ") };
+    // How many transactions are open depends on what goes as a datagram, and so on the length of names.
+    let counted = |line: String| match line.split_once(" holds ") {
+        Some((who, what)) => {
+            let what = what.split(", ").filter(|one| !one.ends_with("transactions"));
+            format!("{who} holds {}", what.collect::<Vec<_>>().join(", "))
+        }
+        None => line,
     };
-    normal(text).iter().filter(|line| !line.starts_with('#')).map(words).collect()
+    // In what order messages leave that one input causes may depend on the same.
+    let mut happened: Vec<Vec<String>> = Vec::new();
+    let systems = systems(&text.lines().map(Line::read).collect::<Vec<_>>());
+    for line in text.lines().map(Line::read).filter(|line| !line.is_text()) {
+        let said = counted(words(&line.words));
+        match happened.last_mut().filter(|_| line.is_output(&systems)) {
+            Some(block) => block.push(said),
+            None => happened.push(vec![said]),
+        }
+    }
+    for block in &mut happened {
+        block[1..].sort();
+    }
+    happened.concat()
 }
 
 /// White space does not count, but the order of lines and their steps do.

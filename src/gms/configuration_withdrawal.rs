@@ -61,7 +61,7 @@ pub(super) fn begin(view: &mut View<'_>, sharing: Sharing, outcome: &mut Outcome
         what: GroupAsked::InformationWithdrawal,
         group,
         transaction_id: transaction_id.clone(),
-        requestor: between::own_identity(view.policy),
+        requestor: between::own_identity(view.policy, &with),
         service: sharing.document.services.first().copied().unwrap_or(Service::Mcptt),
     };
     let request = between::ask(view, &with, request, until, outcome);

@@ -28,9 +28,13 @@ impl Functions {
         }
     }
 
-    /// All PSIs.
+    /// All PSIs, each once: one that speaks for several functions is one.
     pub fn all(&self) -> impl Iterator<Item = &Psi> {
-        [&self.participating, &self.controlling, &self.gms].into_iter().flatten()
+        let Self { participating, controlling, gms } = self;
+        let known = move |psi: &Psi, lists: &[&Vec<Psi>]| lists.iter().any(|list| list.contains(psi));
+        let controlling = controlling.iter().filter(move |psi| !known(psi, &[participating]));
+        let gms = gms.iter().filter(move |psi| !known(psi, &[participating, &self.controlling]));
+        participating.iter().chain(controlling).chain(gms)
     }
 }
 

@@ -32,9 +32,9 @@ pub(super) fn needs_of(asked: &Asked) -> Option<Needs> {
             | GroupOperation::RegroupNotification
             | GroupOperation::RegroupCancel
             | GroupOperation::TeardownNotification => |may| may.regroup,
-            GroupOperation::InformationProvision | GroupOperation::InformationRequest => {
-                |may| may.group_configuration
-            }
+            GroupOperation::InformationProvision
+            | GroupOperation::InformationWithdrawal
+            | GroupOperation::InformationRequest => |may| may.group_configuration,
         }),
         Asked::ProposalEnd { .. } | Asked::GroupResult(_) => None,
     }
@@ -46,6 +46,7 @@ pub(super) fn needs_of_watch(what: &Watching) -> Needs {
         Watching::GroupAffiliation { .. }
         | Watching::UserAffiliations { .. }
         | Watching::GroupData { .. } => AFFILIATE,
+        Watching::Session { .. } | Watching::Focus { .. } => CALL,
         Watching::GroupDocument { .. } => |may| may.group_configuration,
     }
 }

@@ -64,7 +64,7 @@ impl Service {
             let Answer { status, warnings, .. } = refusal.answer();
             let best = PassedAnswer { status: Some(status), warnings, ..PassedAnswer::default() };
             let PassOn { reply, to, proposal, .. } = pass;
-            return self.passed(now, Pass { reply, to, waiting: 0, best, proposal });
+            return self.passed(now, Pass { reply, to, waiting: BTreeSet::new(), best, proposal });
         }
         match &pass.to {
             PassTo::Function(_) => drafts.push((self.render_passed(&pass, None), None)),

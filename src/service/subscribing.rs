@@ -50,7 +50,11 @@ impl Service {
         }
         if let Err(refusal) = self.exit(&watch.at, needs_of_watch(&watch.what)) {
             let status = refusal.answer().status;
-            return self.watch_ended(now, id, End::Refused { status, retry_after: None, min_expires: None });
+            return self.watch_ended(
+                now,
+                id,
+                End::Refused { status, retry_after: None, min_expires: None, warnings: Vec::new() },
+            );
         }
         let draft = self.render_watch(&watch);
         // The notifier grants what it likes; it may not take less (TS 24.379 9.2.1.2, 9.2.2.2.7).
