@@ -430,6 +430,12 @@ fn is_silence(status: u16) -> bool {
     matches!(status, 408 | 480 | 500 | 503 | 504)
 }
 
+/// What the Call-IDs of all requests about one user and group have in common: those who see them need not know whom they
+/// are about.
+pub fn publication(subject: &str) -> String {
+    entity_tag::state([subject])
+}
+
 /// The p-id of a request to an owner, unlike that of any other request of any server.
 fn p_id_of(policy: &Policy, request: RequestRef) -> String {
     format!("{}-{request}", policy.domain)

@@ -78,6 +78,8 @@ pub enum Fact {
     Wanted(Wanted),
     /// The affiliation of a user who is served elsewhere to a group that is owned here.
     OwnedAffiliation(OwnedAffiliation),
+    /// The last PUBLISH for such a user.
+    LastPublish(LastPublish),
     /// The subscriber has not taken the state as it is now: a notification with the full state is owed, also after a
     /// restart. A record of its own, because it comes and goes with every notification and the subscription stays.
     Untold(SubscriptionRef),
@@ -134,6 +136,8 @@ pub enum FactKey {
     Wanted(GroupId),
     /// Of [`Fact::OwnedAffiliation`].
     OwnedAffiliation(GroupId, UserId, Service),
+    /// Of [`Fact::LastPublish`].
+    LastPublish(GroupId, UserId, Service),
     /// Of [`Fact::Untold`].
     Untold(SubscriptionRef),
 }
@@ -173,6 +177,9 @@ impl Fact {
             }
             Self::OwnedAffiliation(owned) => {
                 FactKey::OwnedAffiliation(owned.group.clone(), owned.user.clone(), owned.service)
+            }
+            Self::LastPublish(last) => {
+                FactKey::LastPublish(last.group.clone(), last.user.clone(), last.service)
             }
             Self::Untold(subscription) => FactKey::Untold(*subscription),
         }

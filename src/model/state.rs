@@ -68,6 +68,7 @@ pub struct Model {
     wanted: HashMap<GroupId, Wanted>,
     watches_of_documents: usize,
     owned: HashMap<GroupId, BTreeMap<(UserId, Service), OwnedAffiliation>>,
+    last_publish: HashMap<(GroupId, UserId, Service), LastPublish>,
 }
 
 impl Model {
@@ -126,6 +127,7 @@ impl Model {
             Fact::Sharing(sharing) => self.put_sharing(sharing),
             Fact::Wanted(wanted) => self.put_wanted(wanted),
             Fact::OwnedAffiliation(owned) => self.put_owned_affiliation(owned),
+            Fact::LastPublish(last) => self.put_last_publish(last),
             Fact::Untold(subscription) => self.put_untold(subscription),
         }
     }
@@ -159,6 +161,7 @@ impl Model {
             FactKey::OwnedAffiliation(group, user, service) => {
                 self.remove_owned_affiliation(group, user, *service);
             }
+            FactKey::LastPublish(group, user, service) => self.remove_last_publish(group, user, *service),
             FactKey::Untold(subscription) => self.remove_untold(*subscription),
         }
     }

@@ -333,6 +333,9 @@ pub enum Refusal {
     /// No more hops (483).
     #[error("too many hops")]
     TooManyHops,
+    /// A later request has been handled before this one (RFC 3261 10.3 step 7).
+    #[error("a later request was handled before this one")]
+    Overtaken,
     /// A resource ran out: media ports, table space.
     #[error("out of {what}")]
     NoResources {
@@ -449,6 +452,7 @@ impl Refusal {
             Self::UnknownOperation => Answer::worded(501, "operation not supported"),
             Self::NotFound => Answer::plain(404),
             Self::TooManyHops => Answer::plain(483),
+            Self::Overtaken => Answer::plain(500),
             Self::NoResources { .. } => {
                 Answer { retry_after: Some(RETRY_AFTER_SECONDS), ..Answer::plain(500) }
             }

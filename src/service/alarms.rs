@@ -26,6 +26,8 @@ pub(super) enum Alarm {
     Settings(UserId, ClientId, McService),
     /// The affiliation of a user who is served elsewhere runs out.
     OwnedAffiliation(GroupId, UserId, McService),
+    /// No copy of an earlier PUBLISH for such a user can come any more.
+    LastPublish(GroupId, UserId, McService),
     /// A request that is owed is given up.
     OwedGivenUp(OwedRef),
     /// A request that is owed is tried again.
@@ -148,6 +150,9 @@ impl Service {
                 owned.expires,
                 Alarm::OwnedAffiliation(owned.group.clone(), owned.user.clone(), owned.service),
             ),
+            Fact::LastPublish(last) => {
+                (Some(last.until), Alarm::LastPublish(last.group.clone(), last.user.clone(), last.service))
+            }
             Fact::Owed(owed) => (Some(owed.until), Alarm::OwedGivenUp(owed.id)),
             Fact::Proposal(proposal) => (Some(proposal.until), Alarm::Proposal(proposal.id)),
             Fact::Operation(operation) => (
@@ -197,6 +202,9 @@ impl Service {
             }
             FactKey::OwnedAffiliation(group, user, service) => {
                 self.alarms.cancel(&Alarm::OwnedAffiliation(group.clone(), user.clone(), *service));
+            }
+            FactKey::LastPublish(group, user, service) => {
+                self.alarms.cancel(&Alarm::LastPublish(group.clone(), user.clone(), *service));
             }
             FactKey::Owed(id) => {
                 self.alarms.cancel(&Alarm::OwedGivenUp(*id));
@@ -248,6 +256,9 @@ impl Service {
                 Alarm::OwnedAffiliation(group, user, of) => {
                     let outcome = owning::expire(&view!(self, now), &group, &user, of);
                     self.carry_out(now, outcome);
+                }
+                Alarm::LastPublish(group, user, service) => {
+                    self.change(Change::Remove(FactKey::LastPublish(group, user, service)));
                 }
                 Alarm::Settings(user, client, service) => {
                     let outcome = mc::settings::expire(&mut view!(self, now), &user, &client, service);

@@ -34,7 +34,8 @@ impl Service {
         let presence = self.presence(&bodies, service)?;
         let expires = request.number(Name::Expires)?;
         self.decide(now, id, request, ReplyKind::Plain, |layer, reply| {
-            let ask = GroupPublishAsk { reply, caller, service, info, presence, expires };
+            let (call_id, cseq) = (request.call_id().to_owned(), request.cseq());
+            let ask = GroupPublishAsk { reply, caller, service, info, presence, expires, call_id, cseq };
             owning::publish(&mut view!(layer, now), ask)
         })
     }

@@ -107,7 +107,7 @@ impl Service {
         {
             return self.request_ended(now, id, key, &request, refused(&refusal));
         }
-        let draft = self.render_request(&request);
+        let draft = self.render_request(now, &request);
         match self.agent.request(now, &mut self.ids, &draft, None, &mut self.out) {
             Ok(client) => {
                 self.requests.by_client.insert(client, (id, key.clone()));
@@ -264,7 +264,7 @@ impl Service {
         }
     }
 
-    fn render_request(&mut self, request: &FunctionRequest) -> Draft {
+    fn render_request(&mut self, now: Time, request: &FunctionRequest) -> Draft {
         match &request.what {
             Asked::Affiliation { group, user, service, clients, p_id } => {
                 let affiliations = clients
@@ -278,10 +278,9 @@ impl Service {
                     info_body(&about(group.as_str(), user.as_str()), *service),
                     Body { content_type: names::PIDF.to_owned(), content: presence.encode(*service).into() },
                 ];
-                let draft = self
-                    .towards_function(Method::Publish, request.from, &request.to, *service)
-                    .header(Name::Event, "presence")
-                    .header(Name::Expires, expires.to_string());
+                let mut draft = self.towards_function(Method::Publish, request.from, &request.to, *service);
+                self.number(now, &mut draft, &request.what.subject());
+                let draft = draft.header(Name::Event, "presence").header(Name::Expires, expires.to_string());
                 with_draft_body(draft, parts)
             }
             Asked::ProposalEnd { end, service } => {
@@ -290,6 +289,23 @@ impl Service {
             }
             Asked::Group(asked) => self.render_group_request(request, asked),
             Asked::GroupResult(response) => self.render_group_response(request, response),
+        }
+    }
+
+    /// Gives all requests about a subject the same Call-ID and rising numbers, after a restart too, so that the receiver
+    /// knows a copy that the network brings late for what it is (RFC 3261 10.2 and 10.3 step 7 for REGISTER). The clock
+    /// counts, as RFC 3261 8.1.1.5 proposes.
+    fn number(&self, now: Time, draft: &mut Draft, subject: &str) {
+        let cseq = now.as_millis() & u64::from(u32::MAX >> 1);
+        for (name, value) in &mut draft.headers {
+            match name {
+                Name::CallId => {
+                    *value =
+                        format!("{}@{}", mc::affiliation::publication(subject), self.setup.policy.domain);
+                }
+                Name::CSeq => *value = format!("{cseq} {}", draft.method.text()),
+                _ => {}
+            }
         }
     }
 

@@ -324,6 +324,14 @@ fn samples() -> Vec<Fact> {
         clients: vec!["urn:uuid:3".into()],
         expires: Some(Time::from_millis(5)),
     }));
+    facts.push(Fact::LastPublish(LastPublish {
+        group: "sip:fire@one.example".into(),
+        user: "sip:zoe@two.example".into(),
+        service: Service::McData,
+        call_id: "7@two.example".to_owned(),
+        cseq: 8,
+        until: Time::from_millis(9),
+    }));
     facts
 }
 

@@ -26,6 +26,7 @@ use crate::mc::{group_policy, groups};
 use crate::model::*;
 use crate::procedure::{Answer, Caller, Outcome, Over, Place, Refusal, ReplyTo, Send, View, uri};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// A PUBLISH of a function that serves a user.
 #[derive(Clone, Debug)]
@@ -42,7 +43,15 @@ pub struct GroupPublishAsk {
     pub presence: Presence,
     /// Expires, seconds.
     pub expires: Option<u32>,
+    /// Call-ID.
+    pub call_id: String,
+    /// The number of CSeq.
+    pub cseq: u32,
 }
+
+/// How long after a PUBLISH a copy of an earlier one may still come: as long as that may have been repeated
+/// (RFC 3261 17.1.2.2, timer F) and a message may be in the network (RFC 3261 17.1.1.1, T4).
+const COPIES_FOR: Duration = Duration::from_secs(32 + 5);
 
 /// What a function may ask about: a group that is owned here and a user of its own.
 struct Subject {
@@ -58,10 +67,11 @@ struct Subject {
 /// Nothing changes with any of these. 400: no group, no user, or a document that cannot be used. 403: the function does not
 /// serve users, its system has no agreement (179), the user is served here, there is no such group (113), it is disabled
 /// (115), the user is no member (116), the group does not offer the service or nobody leaves it (100). 423: an interval below
-/// [`WHOLE_INTERVAL`].
+/// [`WHOLE_INTERVAL`]. 500: it is older than one that was handled before.
 pub fn publish(view: &mut View<'_>, ask: GroupPublishAsk) -> Result<Outcome<Over>, Refusal> {
     // Steps 1 to 5.
     let Subject { group, user, interval } = subject(view, &ask.caller, &ask.info, ask.service, ask.expires)?;
+    let last = in_order(view, &ask, &group, &user)?;
     let document = ask.presence;
 
     // Step 6.
@@ -97,12 +107,42 @@ pub fn publish(view: &mut View<'_>, ask: GroupPublishAsk) -> Result<Outcome<Over
     may_leave(view, &owned)?;
     let mut words = Vec::new();
     replace(view.model, owned, &mut outcome.changes, &mut words);
+    outcome.changes.push(Change::Put(Fact::LastPublish(last)));
 
     // Steps 12 and 13.
     let (service, p_id) = (ask.service, document.p_id);
     outcome.sends.push(Send::GroupAffiliation { group, user, service, p_id });
     outcome.sends.extend(words);
     Ok(outcome)
+}
+
+/// Whether a PUBLISH is none that another one has overtaken: a server that numbers its requests about one user and group
+/// with one Call-ID shows their order by CSeq, as RFC 3261 10.3 step 7 has it for REGISTER. One that does not, which
+/// RFC 3903 permits, must wait for the answer to each (RFC 3903 4).
+///
+/// # Errors
+/// [`Refusal::Overtaken`].
+fn in_order(
+    view: &View<'_>,
+    ask: &GroupPublishAsk,
+    group: &GroupId,
+    user: &UserId,
+) -> Result<LastPublish, Refusal> {
+    let last = view.model.last_publish(group, user, ask.service);
+    // CSeq has 31 bits (RFC 3261 8.1.1.5), and may begin again.
+    let is_newer =
+        |last: &LastPublish| (1..1 << 30).contains(&(last.cseq.wrapping_sub(ask.cseq) & (u32::MAX >> 1)));
+    if last.is_some_and(|last| last.until > view.now && last.call_id == ask.call_id && is_newer(last)) {
+        return Err(Refusal::Overtaken);
+    }
+    Ok(LastPublish {
+        group: group.clone(),
+        user: user.clone(),
+        service: ask.service,
+        call_id: ask.call_id.clone(),
+        cseq: ask.cseq,
+        until: view.now.plus(COPIES_FOR),
+    })
 }
 
 /// TS 24.379 9.2.2.3.4: what a subscription of a function watches. It hears of one user of its

@@ -86,6 +86,24 @@ pub struct OwnedAffiliation {
     pub expires: Option<Time>,
 }
 
+/// Which PUBLISH for a user who is served elsewhere was the last one about a group that is owned here: a copy of an earlier
+/// one that the network brings late must not undo it, not even after a restart. It is kept as long as that may happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastPublish {
+    /// The group.
+    pub group: GroupId,
+    /// The user.
+    pub user: UserId,
+    /// The service.
+    pub service: Service,
+    /// Its Call-ID.
+    pub call_id: String,
+    /// Its CSeq.
+    pub cseq: u32,
+    /// When no copy of an earlier one can come any more.
+    pub until: Time,
+}
+
 /// Status values that may stand in a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AffiliationStatus {

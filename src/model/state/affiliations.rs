@@ -74,6 +74,15 @@ impl Model {
         }
     }
 
+    pub(super) fn put_last_publish(&mut self, last: LastPublish) {
+        let key = (last.group.clone(), last.user.clone(), last.service);
+        self.last_publish.insert(key, last);
+    }
+
+    pub(super) fn remove_last_publish(&mut self, group: &GroupId, user: &UserId, service: Service) {
+        self.last_publish.remove(&(group.clone(), user.clone(), service));
+    }
+
     pub(super) fn put_proposal(&mut self, proposal: Proposal) {
         self.remove_proposal(proposal.id);
         for user in [&proposal.originator, &proposal.target] {
@@ -149,6 +158,11 @@ impl Model {
         service: Service,
     ) -> Option<&OwnedAffiliation> {
         self.owned.get(group).and_then(|of_group| of_group.get(&(user.clone(), service)))
+    }
+
+    /// The last PUBLISH for a user who is served elsewhere about a group that is owned here, for a while.
+    pub fn last_publish(&self, group: &GroupId, user: &UserId, service: Service) -> Option<&LastPublish> {
+        self.last_publish.get(&(group.clone(), user.clone(), service))
     }
 
     /// Affiliations to a group that is owned here of users who are served elsewhere, in order of the user.
