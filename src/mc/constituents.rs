@@ -212,12 +212,18 @@ pub(super) fn refused(
     }
     match rejection.members {
         Some(members) => invite(view, session, members.users, out),
+        // To the call of a chat group nobody is to come: its first participant waits alone.
+        None if !session.call.group.prearranged && session.commencement.is_none() => {}
+        None if !session.call.group.prearranged && says(&rejection.warnings, AUTHORISED) => {
+            vouched(view, session, out);
+            commencement::look(view, session, out);
+        }
         None => commencement::refused(view, session, &asked.user, rejection, out),
     }
 }
 
 /// Step 5: whom the server of a constituent has named is invited, each once, required members first, as far as the
-/// group has places.
+/// group has places; in a chat group they may join.
 fn invite(view: &mut View<'_>, session: &mut Session, users: Vec<UserId>, out: &mut Outcome<Over>) {
     // A running call outlives the list: who was named may come back.
     if session.call.group.temporary.is_some() {
@@ -228,7 +234,8 @@ fn invite(view: &mut View<'_>, session: &mut Session, users: Vec<UserId>, out: &
         session.touch();
     }
     let caller = users.contains(&session.call.initiator);
-    let users: BTreeSet<UserId> = users.into_iter().collect();
+    let prearranged = session.call.group.prearranged;
+    let users: BTreeSet<UserId> = users.into_iter().filter(|_| prearranged).collect();
     let invitees = users.into_iter().map(|user| (user, BTreeSet::new())).collect();
     let held = session.commencement.as_mut().and_then(|commencement| commencement.vouching.as_mut());
     match held {
@@ -242,6 +249,7 @@ fn invite(view: &mut View<'_>, session: &mut Session, users: Vec<UserId>, out: &
     }
     match session.commencement {
         Some(_) => commencement::look(view, session, out),
+        None if !prearranged => {}
         None => leaving::release_policy(view, session, out),
     }
 }

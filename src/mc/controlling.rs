@@ -248,8 +248,11 @@ fn begin(
         let taken_along = constituents::running(view, open, document, call.service);
         let plan = Plan { affiliated: asked, vouching, taken_along };
         invite_members(view, call, template, caller, &members, plan, &mut out)
-    } else {
+    } else if vouching.is_empty() {
         chat(view, call, template, caller, &mut out)
+    } else {
+        let plan = Plan { affiliated: asked, vouching, taken_along: BTreeMap::new() };
+        invite_members(view, call, template, caller, &members, plan, &mut out)
     };
     session.settle(view.model, &mut out);
     open.keep(session);
@@ -303,7 +306,7 @@ fn invite_members(
         .map(|(user, _)| user.clone())
         .collect();
     let mut commencement = Commencement::new(caller, missing);
-    let remote = constituents::remote(view, &call.group);
+    let remote = if call.group.prearranged { constituents::remote(view, &call.group) } else { Vec::new() };
     // Places for required members of constituents elsewhere, whom their servers will name.
     let room = room.saturating_sub(constituents::reserved(&call.group, members, &invitees, &remote));
     commencement.cut = invitees.len() > room;
@@ -346,7 +349,8 @@ fn invite_members(
     session
 }
 
-/// TS 24.379 10.1.2.4.1.1: the first to join creates the session and is answered at once; nobody is invited.
+/// TS 24.379 10.1.2.4.1.1: the first to join creates the session and is answered at once; nobody is invited. On a temporary
+/// group the servers of its other constituents are asked who their members are, so that these may join.
 fn chat(
     view: &mut View<'_>,
     mut call: Call,
@@ -368,6 +372,11 @@ fn chat(
     let mut session = Session::new(call, template, None);
     session.seat(view, caller.leg, initiator, caller.client, caller.port, out);
     session.describe(caller.leg, caller.answer);
+    for group in constituents::remote(view, &session.call.group) {
+        if let Err(refusal) = constituents::ask(view, &mut session, &group, out) {
+            note(out, format!("{group} not asked for call {}: {refusal}", session.call.id));
+        }
+    }
     session
 }
 

@@ -52,8 +52,9 @@ pub(super) fn send(
     let template = &session.template;
     let mut media = media_leg(view, &call.group, session.members(), &name, leg, port, false);
     media.priority = priority.or(media.priority);
+    let kind = if call.group.prearranged { "prearranged" } else { "chat" };
     let mut info = McInfo {
-        session_type: Some("prearranged".to_owned()),
+        session_type: Some(kind.to_owned()),
         // In the part of a constituent: who called on the temporary group.
         calling_user: Some(call.superior.as_ref().map_or(&call.initiator, |above| &above.caller).to_string()),
         broadcast: call.broadcast.then_some(true),

@@ -62,6 +62,7 @@ struct Request {
 /// # Errors
 /// The first check that fails: 500, 488, 403 (service, relationship), 113, 115, 128, 119. Then
 /// [`Refusal::MembersInstead`] for a system that we share our members with; 480 with 112 if nobody can be invited.
+/// For a chat group call [`Refusal::MayBegin`] or 116 about its caller.
 pub(super) fn incoming(
     view: &mut View<'_>,
     open: &mut Open,
@@ -87,6 +88,10 @@ pub(super) fn incoming(
                 let users = groups::affiliated_members(view.model, service, group).into_keys().collect();
                 let members = SharedMembers { group: group.clone(), users };
                 Err(Refusal::MembersInstead(Box::new(members)))
+            }
+            // Nobody is invited to the call of a chat group (TS 24.379 10.1.2.4.1.1).
+            (Some(_), _) if request.invitation.info.session_type.as_deref() == Some("chat") => {
+                Err(if request.authorised { Refusal::MayBegin } else { Refusal::NotMember(group.clone()) })
             }
             (Some(Do::Invite), _) => begin(view, open, request),
             (Some(Do::TakeAlong), Some(session)) => Ok(merge(view, session, request)),

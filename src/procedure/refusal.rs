@@ -237,6 +237,9 @@ pub enum Refusal {
     /// The one who asks gets the affiliated members, to invite them itself.
     #[error("members of {} are told", .0.group)]
     MembersInstead(Box<super::SharedMembers>),
+    /// The one who asks need not wait for members: nobody is invited to a chat group call, and the caller may begin it.
+    #[error("the caller may begin the call on the temporary group")]
+    MayBegin,
     /// The called user has no registered client.
     #[error("user {0} is not registered")]
     NotRegistered(UserId),
@@ -415,6 +418,7 @@ impl Refusal {
             Self::FocusAssigned => Answer::warned(403, 128),
             Self::NotRegroupedInto => Answer::worded(403, "the group is not part of that temporary group"),
             Self::MembersInstead(members) => Answer { members: Some(members.clone()), ..Answer::plain(403) },
+            Self::MayBegin => Answer::warned(403, 147),
             Self::NotRegistered(_) | Self::NoParticipatingFunction(_) => Answer::plain(480),
             Self::NoSuchCall => Answer::warned(404, 137),
             Self::NoConferenceState => Answer::warned(403, 138),

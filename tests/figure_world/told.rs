@@ -85,7 +85,7 @@ pub fn words(message: &Message, names: &Names) -> String {
     words
 }
 
-/// The words of a message between two systems: whom it is for and who vouches for it, too.
+/// The words of a message between two systems: whom it is for and who vouches for it, and whether it is for a chat group.
 pub fn between(message: &Message, names: &Names) -> String {
     let begins = message.status().is_none() && parameter(message.value("To"), "tag").is_none();
     if !begins || message.method() == "ACK" || message.method() == "CANCEL" {
@@ -94,7 +94,8 @@ pub fn between(message: &Message, names: &Names) -> String {
     let uri = names.short(message.uri());
     let by = uri_in(message.value("P-Asserted-Identity"));
     let by = if by.is_empty() { String::new() } else { format!(" by={}", names.short(by)) };
-    format!(" uri={uri}{by}{}", words(message, names))
+    let chat = if xml::text(&message.body, "session-type") == Some("chat") { " chat" } else { "" };
+    format!(" uri={uri}{by}{chat}{}", words(message, names))
 }
 
 fn headers(message: &Message, names: &Names, words: &mut String) {

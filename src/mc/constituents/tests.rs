@@ -88,6 +88,56 @@ fn nobody_is_disturbed_before_the_callers_system_vouches_for_it() {
     board.assert_quiet();
 }
 
+/// What a participating function of the partner sends for a user of its own to `joint`, a chat group.
+fn chat(user: &str) -> Invitation {
+    let mut invitation = Switchboard::from_elsewhere(user, "joint");
+    invitation.info.session_type = Some("chat".to_owned());
+    invitation
+}
+
+#[test]
+fn whoever_begins_a_chat_group_call_from_elsewhere_needs_somebody_who_vouches() {
+    let asked = [format!("{SERVER} <- INVITE joint by zoe@two.example")];
+    let may_begin = Rejection { status: 403, warnings: vec![Warning::coded(147)], ..Rejection::default() };
+    let answers = [
+        (list(&["sip:zoe@two.example", "sip:yan@two.example"]), "pf(zoe) <- 200"),
+        (may_begin, "pf(zoe) <- 200"),
+        (list(&["sip:yan@two.example"]), "pf(zoe) <- 403 116"),
+        (Refusal::NotMember(group_id("ems")).into(), "pf(zoe) <- 403 116"),
+    ];
+    for (answer, expected) in answers {
+        let mut board = board(|group| group.prearranged = false);
+        let (_, lines) = board.call_from_elsewhere("zoe", chat("sip:zoe@two.example"));
+        assert_eq!(lines, asked);
+        assert_eq!(board.invited(SERVER).info.session_type.as_deref(), Some("chat"));
+        assert_eq!(board.reject_with(SERVER, answer), [expected], "nobody is invited");
+        if expected.contains("403") {
+            board.assert_quiet();
+        }
+    }
+}
+
+#[test]
+fn members_that_a_partner_names_may_join_the_call_of_a_chat_group() {
+    let mut board = board(|group| group.prearranged = false);
+    let (_, lines) = board.call_with("alice", {
+        let mut invitation = Switchboard::invitation("alice", "joint");
+        invitation.info.session_type = Some("chat".to_owned());
+        invitation
+    });
+    assert_eq!(sorted(lines), ["alice <- 200".to_owned(), format!("{SERVER} <- INVITE joint by alice")]);
+    let (_, lines) = board.call_from_elsewhere("zoe", chat("sip:zoe@two.example"));
+    assert_eq!(lines, ["pf(zoe) <- 403 120"], "not named yet");
+    assert!(
+        board.reject_with(SERVER, list(&["sip:zoe@two.example"])).is_empty(),
+        "the first one waits alone"
+    );
+    let (_, lines) = board.call_from_elsewhere("zoe", chat("sip:zoe@two.example"));
+    assert_eq!(lines, ["pf(zoe) <- 200 123"]);
+    let (_, lines) = board.call_from_elsewhere("yan", chat("sip:yan@two.example"));
+    assert_eq!(lines, ["pf(yan) <- 403 120"]);
+}
+
 // A call in an emergency affiliates members: of whom no constituent is known here, it does not make one.
 #[test]
 fn a_stranger_does_not_come_into_a_running_call_by_an_emergency() {

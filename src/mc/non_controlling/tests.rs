@@ -317,6 +317,18 @@ fn a_partner_that_may_know_the_members_gets_their_names() {
 
 // TS 24.379 10.1.1.5.2.1: a request that breaks every check gets the answer of the first; mended, that of the next.
 #[test]
+fn nobody_is_invited_to_the_call_of_a_chat_group_and_its_caller_is_vouched_for() {
+    for (caller, code) in [("alice", 147), ("sip:zoe@two.example", 116)] {
+        let mut board = board();
+        let mut invitation = invitation(caller);
+        invitation.info.session_type = Some("chat".to_owned());
+        let (_, lines) = board.ask_constituent(invitation);
+        assert_eq!(lines, [format!("cf <- 403 {code}")]);
+        board.assert_quiet();
+    }
+}
+
+#[test]
 fn checks_come_in_their_order() {
     let mut board = board();
     let mut document = group("fire", &["alice", "bob", "carol"]);
