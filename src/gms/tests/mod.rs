@@ -2,6 +2,7 @@
 
 mod across;
 mod formation;
+mod interleavings;
 mod teardown;
 
 use super::*;
