@@ -33,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 pub struct Open {
     setups: BTreeMap<ParticipationRef, Setup>,
     calling: HashMap<UserId, usize>,
+    ringing: HashMap<UserId, BTreeSet<ParticipationRef>>,
     relays: BTreeMap<ParticipationRef, Relay>,
     sessions: BTreeMap<CallRef, Session>,
     on_group: PerService<HashMap<GroupId, CallRef>>,
@@ -73,6 +74,14 @@ impl Open {
     /// How many calls of a user wait for the controlling function.
     pub(super) fn calls_in_setup(&self, user: &UserId) -> usize {
         self.calling.get(user).copied().unwrap_or(0)
+    }
+
+    /// Invitations that a user has not answered.
+    pub(super) fn ringing(&self, user: &UserId) -> impl Iterator<Item = &AwaitClient> {
+        self.ringing.get(user).into_iter().flatten().filter_map(|id| match self.setups.get(id) {
+            Some(Setup::Terminating(wait)) => Some(wait),
+            _ => None,
+        })
     }
 
     /// A new call.
@@ -131,6 +140,7 @@ impl Open {
                     self.setups.insert(wait.id, Setup::Originating(wait));
                 }
                 Setup::Terminating(wait) => {
+                    self.ringing.entry(wait.user.clone()).or_default().insert(wait.id);
                     self.setups.insert(wait.id, Setup::Terminating(wait));
                 }
             }
@@ -173,18 +183,33 @@ impl Open {
         let calls = self.sessions.is_empty()
             && self.on_group == PerService::default()
             && self.on_constituent.is_empty();
-        calls && self.setups.is_empty() && self.calling.is_empty() && self.relays.is_empty()
+        calls
+            && self.setups.is_empty()
+            && self.calling.is_empty()
+            && self.ringing.is_empty()
+            && self.relays.is_empty()
     }
 
     fn take_setup(&mut self, id: ParticipationRef) -> Option<Setup> {
         let setup = self.setups.remove(&id)?;
-        if let Setup::Originating(wait) = &setup
-            && !wait.given_up
-            && let Some(count) = self.calling.get_mut(&wait.user)
-        {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.calling.remove(&wait.user);
+        match &setup {
+            Setup::Originating(wait) => {
+                if !wait.given_up
+                    && let Some(count) = self.calling.get_mut(&wait.user)
+                {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        self.calling.remove(&wait.user);
+                    }
+                }
+            }
+            Setup::Terminating(wait) => {
+                if let Some(ringing) = self.ringing.get_mut(&wait.user) {
+                    ringing.remove(&id);
+                    if ringing.is_empty() {
+                        self.ringing.remove(&wait.user);
+                    }
+                }
             }
         }
         Some(setup)
@@ -238,7 +263,7 @@ pub fn incoming(
             Ok((LegOwner::Participation(id), open.wait(outcome, Setup::Originating)))
         }
         Incoming::Terminating => {
-            let (id, outcome) = terminating::incoming(view, leg, invitation)?;
+            let (id, outcome) = terminating::incoming(view, open, leg, invitation)?;
             Ok((LegOwner::Participation(id), open.wait(outcome, Setup::Terminating)))
         }
         Incoming::NonControlling { from } => {

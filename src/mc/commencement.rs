@@ -18,7 +18,7 @@
 use super::affiliation::by_call;
 use super::controlling::Standing;
 use super::non_controlling::{self, On, State};
-use super::session::{Session, note, session_identity};
+use super::session::{Session, WithClients, note, session_identity};
 use super::{leaving, upgrading};
 use crate::documents::SessionDescription;
 use crate::model::*;
@@ -64,7 +64,7 @@ pub(super) struct Needs {
 #[derive(Debug, Default)]
 pub(super) struct Held {
     /// Members to be invited.
-    pub members: Vec<(UserId, BTreeSet<ClientId>)>,
+    pub members: Vec<WithClients>,
     /// Constituents to be asked.
     pub groups: Vec<GroupId>,
 }

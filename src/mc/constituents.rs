@@ -17,6 +17,9 @@
 //! (`non_controlling`), so that nobody in it is rung or cut, and goes on by itself afterwards. Its other members are invited
 //! here.
 //!
+//! A member of ours and of a constituent elsewhere is invited here, and there too if its server speaks for its members.
+//! Nobody but the participating function that serves the user can know; it lets one invitation through (`terminating`).
+//!
 //! A caller that is a member of no constituent of ours may be one of a constituent elsewhere. Its own system is asked
 //! first: the list names the caller, or Warning 147 says that it may begin the call. Nobody else is disturbed before.
 
@@ -24,7 +27,7 @@ use super::calls::Open;
 use super::commencement::{self, Held};
 use super::inviting::{self, Invitee};
 use super::non_controlling::State;
-use super::session::Session;
+use super::session::{Session, WithClients};
 use super::{groups, leaving};
 use crate::documents::McInfo;
 use crate::model::*;
@@ -107,7 +110,7 @@ pub(super) fn vouching(
 pub(super) fn reserved(
     group: &GroupDocument,
     members: &MemberList,
-    invitees: &[(UserId, BTreeSet<ClientId>)],
+    invitees: &[WithClients],
     remote: &[GroupId],
 ) -> usize {
     if remote.is_empty() || group.max_participants.is_none() {
@@ -171,15 +174,20 @@ pub(super) fn accepted(
     out: &mut Outcome<Over>,
 ) {
     let Some(name) = inviting::seat(view, session, leg, None, out) else { return };
-    // Its own rules say which of its members the call needs.
-    if let (Some(users), Some(commencement)) =
-        (session.taken_along.get(&GroupId::new(name.as_str())), &mut session.commencement)
-    {
-        commencement.needs.missing.retain(|user| !users.contains(user));
-    } else if let Some(document) = view.model.group(Side::Mc, name.as_str())
-        && let Some(commencement) = &mut session.commencement
-    {
-        commencement.needs.missing.retain(|user| !document.members.contains_key(user));
+    // Whom it has is in its hands, and its own rules say which of its members the call needs.
+    let group = GroupId::new(name.as_str());
+    if let Some(commencement) = &mut session.commencement {
+        let taken = session.taken_along.get(&group);
+        let theirs = view.model.group(Side::Mc, group.as_str()).filter(|_| taken.is_none());
+        let parts = || session.call.group.temporary.iter().flat_map(|temporary| &temporary.constituents);
+        let ours = |user: &UserId| {
+            let mut here = parts().filter(|part| view.policy.controlling_of(part) == Place::Here);
+            here.any(|part| groups::is_listed(view.model, user, part))
+        };
+        commencement.needs.missing.retain(|user| match taken {
+            Some(users) => !users.contains(user),
+            None => ours(user) || !theirs.is_some_and(|group| group.members.contains_key(user)),
+        });
     }
     if says(&acceptance.warnings, AUTHORISED) {
         vouched(view, session, out);
@@ -200,18 +208,18 @@ pub(super) fn refused(
 ) {
     let Some(asked) = session.answered(leg) else { return };
     view.media.give_back(asked.port);
-    if let Some(users) = session.taken_along.remove(&GroupId::new(asked.user.as_str())) {
+    let group = GroupId::new(asked.user.as_str());
+    if let Some(users) = session.taken_along.remove(&group) {
         // The call of a constituent of ours could not be taken along: whom it has is invited like anybody else.
-        let (service, group) = (session.call.service, session.call.group.id.clone());
-        let invitees = users.into_iter().map(|user| {
-            let clients = groups::affiliated_to(view.model, service, &user, &group);
-            (user, clients)
-        });
-        let invitees = invitees.filter(|(_, clients)| !clients.is_empty()).collect();
-        invite_all(view, session, invitees, out);
+        let (service, temporary) = (session.call.service, &session.call.group.id);
+        let clients = |user: &UserId| groups::affiliated_to(view.model, service, user, temporary);
+        let invitees = users.into_iter().map(|user| (clients(&user), user));
+        let invitees = invitees.filter(|(clients, _)| !clients.is_empty());
+        let invitees = invitees.map(|(clients, user)| (user, clients)).collect();
+        reach(view, session, invitees, out);
     }
     match rejection.members {
-        Some(members) => invite(view, session, members.users, out),
+        Some(members) => named_members(view, session, members.users, out),
         // To the call of a chat group nobody is to come: its first participant waits alone.
         None if !session.call.group.prearranged && session.commencement.is_none() => {}
         None if !session.call.group.prearranged && says(&rejection.warnings, AUTHORISED) => {
@@ -224,7 +232,7 @@ pub(super) fn refused(
 
 /// Step 5: whom the server of a constituent has named is invited, each once, required members first, as far as the
 /// group has places; in a chat group they may join.
-fn invite(view: &mut View<'_>, session: &mut Session, users: Vec<UserId>, out: &mut Outcome<Over>) {
+fn named_members(view: &mut View<'_>, session: &mut Session, users: Vec<UserId>, out: &mut Outcome<Over>) {
     // A running call outlives the list: who was named may come back.
     if session.call.group.temporary.is_some() {
         let members = Arc::make_mut(&mut session.call.members);
@@ -237,15 +245,9 @@ fn invite(view: &mut View<'_>, session: &mut Session, users: Vec<UserId>, out: &
     let prearranged = session.call.group.prearranged;
     let users: BTreeSet<UserId> = users.into_iter().filter(|_| prearranged).collect();
     let invitees = users.into_iter().map(|user| (user, BTreeSet::new())).collect();
-    let held = session.commencement.as_mut().and_then(|commencement| commencement.vouching.as_mut());
-    match held {
-        Some(held) => {
-            held.members.extend(invitees);
-            if caller {
-                vouched(view, session, out);
-            }
-        }
-        None => invite_all(view, session, invitees, out),
+    reach(view, session, invitees, out);
+    if caller {
+        vouched(view, session, out);
     }
     match session.commencement {
         Some(_) => commencement::look(view, session, out),
@@ -254,10 +256,19 @@ fn invite(view: &mut View<'_>, session: &mut Session, users: Vec<UserId>, out: &
     }
 }
 
+/// Invites, or notes whom to invite once somebody vouches for the caller.
+fn reach(view: &mut View<'_>, session: &mut Session, invitees: Vec<WithClients>, out: &mut Outcome<Over>) {
+    let held = session.commencement.as_mut().and_then(|commencement| commencement.vouching.as_mut());
+    match held {
+        Some(held) => held.members.extend(invitees),
+        None => invite_all(view, session, invitees, out),
+    }
+}
+
 fn invite_all(
     view: &mut View<'_>,
     session: &mut Session,
-    mut invitees: Vec<(UserId, BTreeSet<ClientId>)>,
+    mut invitees: Vec<WithClients>,
     out: &mut Outcome<Over>,
 ) {
     let required =
@@ -294,7 +305,8 @@ fn vouched(view: &mut View<'_>, session: &mut Session, out: &mut Outcome<Over>) 
     invite_all(view, session, members, out);
 }
 
-fn says(warnings: &[Warning], code: u16) -> bool {
+/// Whether these warnings have the code.
+pub(super) fn says(warnings: &[Warning], code: u16) -> bool {
     warnings.iter().any(|warning| warning.code == Some(code))
 }
 

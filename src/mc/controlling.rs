@@ -16,7 +16,7 @@
 use super::affiliation::by_call;
 use super::calls::Open;
 use super::commencement::{self, Caller, Commencement};
-use super::session::{FIRST_HOPS, Session, Template, media_leg, note, session_identity};
+use super::session::{FIRST_HOPS, Session, Template, WithClients, media_leg, note, session_identity};
 use super::{constituents, groups, inviting, joining, regrouped, upgrading};
 use crate::documents::SessionDescription;
 use crate::model::*;
@@ -296,7 +296,7 @@ fn invite_members(
     affiliated.remove(&call.initiator);
     affiliated.retain(|user, _| !taken_along.values().any(|users| users.contains(user)));
     let required = |user: &UserId| members.get(user).is_some_and(|member| member.required);
-    let (mut invitees, others): (Vec<_>, Vec<_>) =
+    let (mut invitees, others): (Vec<WithClients>, Vec<_>) =
         affiliated.into_iter().partition(|(user, _)| required(user));
     invitees.extend(others);
     let room = call.group.max_participants.map_or(usize::MAX, |limit| (limit as usize).saturating_sub(1));
@@ -331,14 +331,15 @@ fn invite_members(
     session.taken_along = taken_along;
     commencement::start_tng1(view, &session, out);
     let mut unasked = Vec::new();
-    for (user, clients) in invitees {
-        if let Err(refusal) = inviting::invite(view, &mut session, &user, &clients, out) {
-            unasked.push((user, refusal));
-        }
-    }
+    // Constituents first: whom their functions have in a running call they need not ring for ours.
     for group in ask {
         if let Err(refusal) = constituents::ask(view, &mut session, &group, out) {
             unasked.push((UserId::new(group.as_str()), refusal));
+        }
+    }
+    for (user, clients) in invitees {
+        if let Err(refusal) = inviting::invite(view, &mut session, &user, &clients, out) {
+            unasked.push((user, refusal));
         }
     }
     // Whoever could not be asked counts as one who rejected, once all others are asked.

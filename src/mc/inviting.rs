@@ -1,7 +1,8 @@
 //! The controlling function invites a member: TS 24.379 10.1.1.4.1.1, with 6.3.3.1.2.
 
+use super::constituents::{self, RUNNING};
 use super::session::{Asked, Session, media_leg};
-use super::{commencement, upgrading};
+use super::{commencement, leaving, upgrading};
 use crate::documents::{McInfo, SessionDescription};
 use crate::model::*;
 use crate::procedure::*;
@@ -132,6 +133,11 @@ pub(super) fn refused(
 ) {
     let Some(asked) = session.answered(leg) else { return };
     view.media.give_back(asked.port);
+    // The member is in the call by another function: it is not missing.
+    if constituents::says(&rejection.warnings, RUNNING) {
+        commencement::accepted(view, session, &asked.user, &[], out);
+        return leaving::release_policy(view, session, out);
+    }
     let declined = rejection.warnings.iter().any(|warning| warning.code == Some(110));
     if declined || rejection.status >= 600 {
         session.declined.insert(asked.user.clone());

@@ -173,6 +173,14 @@ fn begin(
     if invitees.is_empty() {
         return Err(Refusal::TooFewMembers);
     }
+    let required: BTreeSet<UserId> = document
+        .members
+        .iter()
+        .filter(|(user, member)| {
+            member.required && **user != caller && invitation.info.required != Some(false)
+        })
+        .map(|(user, _)| user.clone())
+        .collect();
     let id = CallRef(view.ids.number());
     let priority = match upgrading::wanted(&invitation.info, CallPriority::Normal) {
         upgrading::Wanted::Raise(state) => state,
@@ -194,14 +202,6 @@ fn begin(
         orphaned: false,
         superior: Some(Superior { leg, temporary: temporary.clone(), caller: caller.clone(), merged: false }),
     };
-    let required: BTreeSet<UserId> = document
-        .members
-        .iter()
-        .filter(|(user, member)| {
-            member.required && **user != caller && invitation.info.required != Some(false)
-        })
-        .map(|(user, _)| user.clone())
-        .collect();
     let template = Template {
         info: invitation.info,
         offer: Some(offer),

@@ -71,6 +71,9 @@ pub(super) struct Seat {
     pub described: Option<Box<SessionDescription>>,
 }
 
+/// A member to be asked, with the clients by which it is affiliated; none: the server of its group knows them.
+pub(super) type WithClients = (UserId, BTreeSet<ClientId>);
+
 /// A member that is asked.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {

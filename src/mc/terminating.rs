@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  controlling function      terminating PF               client
-//!    |-- INVITE ------------------>| 2 isfocus                |
+//!    |-- INVITE ------------------>| 2 isfocus; rung already? |
 //!    |                             | binding, commencement    |
 //!    |                             |-- INVITE (6.3.2.2.3) --->|
 //!    |<-- 180, 183 ----------------|<-------------- 180, 183 -|
@@ -11,6 +11,7 @@
 //!    |-- CANCEL ------------------>|-- CANCEL --------------->|
 //! ```
 
+use super::calls::Open;
 use super::session::session_identity;
 use super::{groups, regrouped, settings};
 use crate::model::*;
@@ -22,6 +23,7 @@ pub(super) struct AwaitClient {
     pub id: ParticipationRef,
     pub user: UserId,
     group: GroupId,
+    service: Service,
     /// The controlling function's session identity, if it is elsewhere: the client may come back by it.
     session: Option<String>,
     core_leg: LegId,
@@ -33,9 +35,11 @@ pub(super) struct AwaitClient {
 /// Steps 2 and following, up to the INVITE to the client.
 ///
 /// # Errors
-/// 104 without `isfocus`; 404 with 141 for a user that is not ours.
+/// 104 without `isfocus`; 404 with 141 for a user that is not ours; 486 with 123 for one whom another function has rung for
+/// this call, or has in it.
 pub(super) fn incoming(
     view: &mut View<'_>,
+    open: &Open,
     leg: LegId,
     invitation: Invitation,
 ) -> Result<(ParticipationRef, Outcome<AwaitClient>), Refusal> {
@@ -56,6 +60,9 @@ pub(super) fn incoming(
     let user = UserId::new(named(&info.request_uri, "mcptt-request-uri")?);
     let group = GroupId::new(named(&info.calling_group, "mcptt-calling-group-id")?);
     let profile = view.model.user(user.as_str()).map(|user| &user.profile).ok_or(Refusal::UnknownUser)?;
+    if rung_by_another(view, open, &user, &group, &invitation) {
+        return Err(Refusal::InCallAlready(user));
+    }
     // Only the clients that the user affiliated to the group; if we know of none, the controlling function knows better.
     let clients = groups::affiliated_to(view.model, invitation.service, &user, &group);
 
@@ -68,7 +75,7 @@ pub(super) fn incoming(
         invitation.answer_modes.into_iter().filter(|(header, _)| *header == AnswerModeHeader::PrivAnswer),
     );
 
-    let session = invitation.focus_session.clone();
+    let (session, invitation_service) = (invitation.focus_session.clone(), invitation.service);
     let id = ParticipationRef(view.ids.number());
     let client_leg = LegId(view.ids.number());
     let invite = CallSend::Invite {
@@ -83,8 +90,45 @@ pub(super) fn incoming(
             ..invitation
         }),
     };
-    let wait = AwaitClient { id, user, group, session, core_leg: leg, client_leg, manual, alerted: false };
+    let service = invitation_service;
+    let wait =
+        AwaitClient { id, user, group, service, session, core_leg: leg, client_leg, manual, alerted: false };
     Ok((id, Outcome::wait(wait, Vec::new(), vec![Send::Call(invite)])))
+}
+
+/// Whether another function than the one that invites has the user in this call, or is asking: the controlling function of
+/// a temporary group and the non-controlling functions of its constituents each know their own members only. The same
+/// function, inviting again, has lost the session that we know of.
+fn rung_by_another(
+    view: &View<'_>,
+    open: &Open,
+    user: &UserId,
+    group: &GroupId,
+    invitation: &Invitation,
+) -> bool {
+    let own = view.policy.functions.controlling.first().map(Psi::as_str).unwrap_or_default();
+    // A session identity is a GRUU of the function's PSI.
+    let function = |session: Option<&str>| match session {
+        Some(session) => session.split(';').next().unwrap_or_default().to_owned(),
+        None => own.to_owned(),
+    };
+    let inviting = function(invitation.focus_session.as_deref());
+    let service = invitation.service;
+    let rings = open.ringing(user).any(|wait| {
+        wait.group == *group && wait.service == service && function(wait.session.as_deref()) != inviting
+    });
+    // In a constituent's call of ours that is part of this one, the user is in it.
+    let part = |of: &GroupId| {
+        let superior = view.model.call_on(service, of.as_str()).and_then(|call| call.superior.as_ref());
+        superior.is_some_and(|above| above.temporary == *group)
+    };
+    rings
+        || view.model.participations_of(user.as_str()).any(|one| {
+            let of_service = view.model.leg(one.core_leg).is_some_and(|leg| leg.service == service);
+            of_service
+                && (one.group == *group || part(&one.group))
+                && function(one.session.as_deref()) != inviting
+        })
 }
 
 impl AwaitClient {
@@ -347,5 +391,67 @@ mod tests {
         let bob = board.phone("bob");
         assert_eq!(board.lose(bob), ["cf <- 480"]);
         board.assert_quiet();
+    }
+
+    /// The same invitation from another function.
+    fn from(function: &str, user: &str, group: &str) -> Invitation {
+        let mut invitation = invitation();
+        invitation.info.request_uri = Some(user_id(user).to_string());
+        invitation.info.calling_group = Some(group_id(group).to_string());
+        invitation.focus_session = Some(format!("sip:groups@{function}.example;gr=7"));
+        invitation
+    }
+
+    // No member is rung twice: both the controlling and a non-controlling function may have the user.
+    #[test]
+    fn a_user_whom_another_function_rings_or_has_in_the_call_is_not_rung_again() {
+        let mut board = board(AnswerMode::Manual);
+        let (cf, _) = board.invite_from_elsewhere(invitation());
+        let (_, lines) = board.invite_from_elsewhere(from("three", "bob", "fire"));
+        assert_eq!(lines, ["cf <- 486 123"], "it rings");
+        board.accept("bob");
+        let (_, lines) = board.invite_from_elsewhere(from("three", "bob", "fire"));
+        assert_eq!(lines, ["cf <- 486 123"], "in the call");
+        // Another call, another service.
+        let (_, lines) = board.invite_from_elsewhere(from("three", "bob", "police"));
+        assert_eq!(lines, ["bob <- INVITE police by alice"]);
+        let video = Invitation { service: Service::McVideo, ..from("three", "bob", "fire") };
+        let (_, lines) = board.invite_from_elsewhere(video);
+        assert_eq!(lines, ["bob <- INVITE fire by alice"]);
+        // When the first is over, so is the reason.
+        board.hang_up(cf);
+        let (_, lines) = board.invite_from_elsewhere(from("three", "bob", "fire"));
+        assert_eq!(lines, ["bob <- INVITE fire by alice"]);
+    }
+
+    #[test]
+    fn the_same_function_may_invite_again_what_it_has_lost() {
+        let mut board = board(AnswerMode::Manual);
+        board.invite_from_elsewhere(invitation());
+        board.accept("bob");
+        let again =
+            Invitation { focus_session: Some("sip:groups@two.example;gr=9".to_owned()), ..invitation() };
+        let (_, lines) = board.invite_from_elsewhere(again);
+        assert_eq!(lines, ["bob <- INVITE fire by alice"]);
+    }
+
+    #[test]
+    fn a_user_in_the_call_of_a_constituent_that_was_taken_along_is_not_rung() {
+        let mut board = Switchboard::fire(|_| ());
+        board.call("alice", "fire");
+        board.accept("bob");
+        let mut call = board.the_call().clone();
+        let leg = LegId(9_999);
+        call.superior = Some(Superior {
+            leg,
+            temporary: group_id("sip:tg@two.example"),
+            caller: user_id("sip:zoe@two.example"),
+            merged: true,
+        });
+        board.world.apply(&[Change::Put(Fact::Call(call))]);
+        let (_, lines) = board.invite_from_elsewhere(from("two", "bob", "sip:tg@two.example"));
+        assert_eq!(lines, ["cf <- 486 123"]);
+        let (_, lines) = board.invite_from_elsewhere(from("two", "dave", "sip:tg@two.example"));
+        assert_eq!(lines, ["dave <- INVITE tg@two.example by alice"]);
     }
 }

@@ -228,6 +228,9 @@ pub enum Refusal {
     /// 104.
     #[error("isfocus not assigned")]
     NoFocus,
+    /// The user is in this call, or is asked for it, by another function (123).
+    #[error("{0} is in this call already")]
+    InCallAlready(UserId),
     /// 128: another controlling function has the group in a call.
     #[error("isfocus already assigned")]
     FocusAssigned,
@@ -415,6 +418,7 @@ impl Refusal {
             }
             Self::TooFewMembers => Answer::warned(480, 112),
             Self::NoFocus => Answer::warned(403, 104),
+            Self::InCallAlready(_) => Answer::warned(486, 123),
             Self::FocusAssigned => Answer::warned(403, 128),
             Self::NotRegroupedInto => Answer::worded(403, "the group is not part of that temporary group"),
             Self::MembersInstead(members) => Answer { members: Some(members.clone()), ..Answer::plain(403) },

@@ -401,3 +401,15 @@ fn a_user_invited_out_of_a_running_call_leaves_it_on_acceptance() {
     }
     assert_eq!(board.world.model.calls().count(), 0);
 }
+
+// The member's own function says so: 486 with Warning 123.
+#[test]
+fn a_required_member_that_is_in_the_call_by_another_function_is_there() {
+    let mut board = board(|_| ());
+    let bob = Member { required: true, ..Member::default() };
+    board.put_group(group_with_members("fire", &[("alice", Member::default()), ("bob", bob)]));
+    board.elsewhere.insert(user_id("bob"));
+    board.call("alice", "joint");
+    let there = Rejection { status: 486, warnings: vec![Warning::coded(123)], ..Rejection::default() };
+    assert_eq!(board.reject_with("pf(bob)", there), ["alice <- 200"]);
+}
