@@ -218,7 +218,17 @@ fn members(group: &Section<'_>, domain: Option<&str>, users: &Users) -> BTreeMap
             let numbers = numbers(&table);
             let member = member(&table);
             let range = PatternRange { pattern: pattern?, numbers: numbers? };
-            for id in users.ids_of(&range) {
+            if let Some(ids) = users.ids_of(&range) {
+                let ids = ids.iter().cloned().map(UserId::new);
+                if members.borrow().is_empty() {
+                    // Sorted and built at once.
+                    *members.borrow_mut() = ids.map(|id| (id, member.clone())).collect();
+                } else {
+                    ids.for_each(|id| insert(&item, id, member.clone()));
+                }
+                return Some(());
+            }
+            for id in range.texts() {
                 if let Err(expected) = known(&id) {
                     item.mistake(format!("expected {expected}, found \"{id}\""));
                     return None;

@@ -154,14 +154,26 @@ impl Pattern {
 
     /// The text for one number.
     pub fn text(&self, n: u64) -> String {
+        let mut text = String::new();
+        self.write(n, &mut text);
+        text
+    }
+
+    fn write(&self, n: u64, text: &mut String) {
+        use std::fmt::Write;
         let Self { before, after, width } = self;
-        format!("{before}{n:0width$}{after}")
+        // Writing to a String does not fail.
+        let _ = write!(text, "{before}{n:0width$}{after}");
     }
 
     fn number(&self, text: &str) -> Option<u64> {
-        let number =
-            text.strip_prefix(self.before.as_str())?.strip_suffix(self.after.as_str())?.parse().ok()?;
-        (self.text(number) == text).then_some(number)
+        let digits = text.strip_prefix(self.before.as_str())?.strip_suffix(self.after.as_str())?;
+        let as_written =
+            digits.len() == self.width || (digits.len() > self.width && !digits.starts_with('0'));
+        if !as_written || !digits.bytes().all(|octet| octet.is_ascii_digit()) {
+            return None;
+        }
+        digits.parse().ok()
     }
 }
 
@@ -180,7 +192,12 @@ impl PatternRange {
 
     /// All of them, in order of the number.
     pub fn texts(&self) -> impl Iterator<Item = Arc<str>> + '_ {
-        self.numbers.clone().map(|number| self.pattern.text(number).into())
+        let mut text = String::new();
+        self.numbers.clone().map(move |number| {
+            text.clear();
+            self.pattern.write(number, &mut text);
+            text.as_str().into()
+        })
     }
 
     /// How many there are.

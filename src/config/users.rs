@@ -90,8 +90,8 @@ impl Users {
         })
     }
 
-    /// The identities of a range, shared with the users where they are the same.
-    pub(super) fn ids_of(&self, range: &PatternRange) -> Vec<Arc<str>> {
+    /// The identities of a range of users, shared with them. `None`: they are not part of one range of ours.
+    pub(super) fn ids_of(&self, range: &PatternRange) -> Option<&[Arc<str>]> {
         for entry in &self.entries {
             let Some(users) = &entry.range else { continue };
             let (Some(skip), Ok(length)) =
@@ -102,10 +102,10 @@ impl Users {
             let slice =
                 usize::try_from(skip).ok().and_then(|skip| entry.ids.get(skip..skip.checked_add(length)?));
             if let Some(ids) = slice.filter(|_| users.pattern == range.pattern) {
-                return ids.to_vec();
+                return Some(ids);
             }
         }
-        range.texts().collect()
+        None
     }
 
     pub(super) fn walk(root: &Section<'_>, domain: Option<&str>, names: &mut Names) -> Self {
