@@ -1,4 +1,15 @@
 //! The group management server: one file per procedure (TS 23.280 clause 10.2, TS 24.481).
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `formation`, `teardown` | temporary groups within this system |
+//! | `formation_across`, `teardown_across` | the same with groups of other systems, at the server that keeps the temporary group |
+//! | `formation_partner`, `teardown_partner` | the same at a server that owns some of the constituents |
+//! | `configuration_provision`, `configuration_request`, `configuration_withdrawal` | group configuration that systems share |
+//! | `configuration_policy` | what is left out of it, and what the receiver changes |
+//! | `documents`, `status` | an MC service server that is another process: group documents for it, affiliations from it |
+//! | `between` | what all requests between group management servers have in common |
+//! | `repeat` | an operation that is asked for again |
 
 pub mod between;
 mod configuration_policy;

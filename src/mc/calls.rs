@@ -402,11 +402,9 @@ pub fn affiliated(
     view: &mut View<'_>,
     open: &mut Open,
     user: &UserId,
-    client: &ClientId,
     service: Service,
     group: &GroupId,
 ) -> Outcome<Over> {
-    let _ = client;
     let mut out = Outcome::default();
     // A constituent that is regrouped has its calls on the temporary group.
     let mark = view.model.regrouped(Side::Mc, group.as_str());

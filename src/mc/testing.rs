@@ -339,9 +339,9 @@ impl Switchboard {
     /// A client is affiliated to these groups, of which `group` is new.
     pub fn affiliate_to(&mut self, user: &str, client: &str, group: &str, all: &[&str]) -> Vec<String> {
         self.world.affiliate(user, client, all);
-        let (user, client, group) = (user_id(user), ClientId::from(client), group_id(group));
+        let (user, group) = (user_id(user), group_id(group));
         let outcome =
-            calls::affiliated(&mut self.world.view(), &mut self.open, &user, &client, Service::Mcptt, &group);
+            calls::affiliated(&mut self.world.view(), &mut self.open, &user, Service::Mcptt, &group);
         self.take(outcome);
         self.run()
     }

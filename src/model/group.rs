@@ -59,6 +59,36 @@ pub struct GroupDocument {
     pub version: u64,
 }
 
+impl GroupDocument {
+    /// A document that says nothing but its identity, with the defaults of TS 24.481 7.2.8.
+    pub fn blank(id: GroupId) -> Self {
+        Self {
+            id,
+            display_name: String::new(),
+            members: MemberList::default(),
+            prearranged: false,
+            disabled: false,
+            preconfigured_only: false,
+            max_participants: None,
+            minimum_to_start: 0,
+            minimum_affiliated: None,
+            acknowledgement_timeout: None,
+            on_acknowledgement_timeout: OnTimeout::Abandon,
+            maximum_duration: None,
+            hang_timer: None,
+            priority: None,
+            protect_media: true,
+            protect_floor_control: true,
+            encodings: Vec::new(),
+            rules: GroupRules::default(),
+            services: Vec::new(),
+            temporary: None,
+            details: Arc::default(),
+            version: 0,
+        }
+    }
+}
+
 /// `on-network-temporary`, with what this server keeps beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Temporary {

@@ -66,23 +66,12 @@ pub fn user_with(name: &str, change: impl FnOnce(&mut UserProfile)) -> User {
 /// A prearranged MCPTT group of plain members, whose rules let members do everything and anyone regroup.
 pub fn group(name: &str, members: &[&str]) -> GroupDocument {
     GroupDocument {
-        id: group_id(name),
         display_name: name.to_owned(),
         members: Arc::new(members.iter().map(|name| (user_id(name), Member::default())).collect()),
         prearranged: true,
-        disabled: false,
-        preconfigured_only: false,
-        max_participants: None,
-        minimum_to_start: 0,
-        minimum_affiliated: None,
-        acknowledgement_timeout: None,
-        on_acknowledgement_timeout: OnTimeout::Abandon,
         maximum_duration: Some(Duration::from_secs(3600)),
-        hang_timer: None,
-        priority: None,
         protect_media: false,
         protect_floor_control: false,
-        encodings: Vec::new(),
         rules: GroupRules {
             initiate: Who::Members,
             join: Who::Members,
@@ -96,9 +85,8 @@ pub fn group(name: &str, members: &[&str]) -> GroupDocument {
             others: Vec::new(),
         },
         services: vec![Service::Mcptt],
-        temporary: None,
-        details: Arc::default(),
         version: 1,
+        ..GroupDocument::blank(group_id(name))
     }
 }
 

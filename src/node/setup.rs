@@ -3,7 +3,7 @@
 use crate::config::{self, Config};
 use crate::env::Ids;
 use crate::model::{FunctionKind, Model, Psi};
-use crate::procedure::{Functions, Partner, Permissions, Policy, RegroupedCall, ResourcePriorities};
+use crate::procedure::{Functions, Partner, Permissions, Policy, ResourcePriorities};
 use crate::service::{Digest, Peer, Peers, Service, Setup};
 use crate::sip::dialog::AgentSettings;
 use crate::sip::message::{Method, Uri};
@@ -127,11 +127,11 @@ pub(super) fn policy(config: &Config) -> Policy {
         gateway: config.functions.gateway.clone(),
         elsewhere: elsewhere(&config.peers),
         partners: config.partners.iter().map(|entry| (entry.domain.clone(), partner(entry))).collect(),
-        regrouped_call: regrouped_call(policy.regrouped_call),
+        regrouped_call: policy.regrouped_call,
         regrouped_calls: config
             .groups
             .iter()
-            .filter_map(|group| Some((group.document.id.clone(), regrouped_call(group.regrouped_call?))))
+            .filter_map(|group| Some((group.document.id.clone(), group.regrouped_call?)))
             .collect(),
         tng1_default: policy.tng1_default,
         owed_for: policy.owed_for,
@@ -155,14 +155,6 @@ pub(super) fn policy(config: &Config) -> Policy {
             imminent_peril: policy.resource_priority.imminent_peril.clone(),
             normal: policy.resource_priority.normal.clone(),
         },
-    }
-}
-
-fn regrouped_call(configured: config::RegroupedCall) -> RegroupedCall {
-    match configured {
-        config::RegroupedCall::Redirect => RegroupedCall::Redirect,
-        config::RegroupedCall::Follow => RegroupedCall::Follow,
-        config::RegroupedCall::Reject => RegroupedCall::Reject,
     }
 }
 
@@ -218,7 +210,7 @@ fn partner(entry: &config::Partner) -> Partner {
         enters: entry.gateway.entry,
         hides: entry.gateway.hidden.is_some(),
         shares_members: entry.shares_members,
-        regrouped_call: entry.regrouped_call.map(regrouped_call),
+        regrouped_call: entry.regrouped_call,
         compact_7b: entry.compact_7b,
         provide_groups: entry.provide_groups,
         group_policy: entry.group_policy.clone(),

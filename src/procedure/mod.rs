@@ -10,6 +10,7 @@ mod refusal;
 pub mod testing;
 pub mod uri;
 
+pub use crate::config::RegroupedCall;
 pub use call::*;
 pub use elsewhere::*;
 pub use media::MediaPorts;
@@ -122,17 +123,6 @@ impl Policy {
     pub fn is_own(&self, group: &GroupId) -> bool {
         group.domain().eq_ignore_ascii_case(&self.domain)
     }
-}
-
-/// What to answer to a call on a constituent of a temporary group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RegroupedCall {
-    /// 302 with the temporary group's URI, for the caller to follow.
-    Redirect,
-    /// 302 between the functions; our participating function follows it for its client.
-    Follow,
-    /// 403 with Warning 148.
-    Reject,
 }
 
 /// What a procedure decided: facts to commit, and what is sent once they are kept.

@@ -463,28 +463,16 @@ impl Service {
                     tracing::info!(call_id = self.cause, user = %user, group = %group, ?service, "{what}");
                 }
             }
-            Send::Affiliated { user, client, service, group } => {
+            Send::Affiliated { user, service, group, .. } => {
                 self.status_due.insert((user.clone(), service, group.clone()));
-                let outcome = crate::mc::calls::affiliated(
-                    &mut view!(self, now),
-                    &mut self.open,
-                    &user,
-                    &client,
-                    service,
-                    &group,
-                );
+                let (view, open) = (&mut view!(self, now), &mut self.open);
+                let outcome = crate::mc::calls::affiliated(view, open, &user, service, &group);
                 self.carry_out(now, outcome);
             }
             Send::Deaffiliated { user, client, service, group } => {
                 self.status_due.insert((user.clone(), service, group.clone()));
-                let outcome = crate::mc::calls::deaffiliated(
-                    &mut view!(self, now),
-                    &mut self.open,
-                    &user,
-                    &client,
-                    service,
-                    &group,
-                );
+                let (view, open) = (&mut view!(self, now), &mut self.open);
+                let outcome = crate::mc::calls::deaffiliated(view, open, &user, &client, service, &group);
                 self.carry_out(now, outcome);
             }
             Send::Roster { call } => self.notify_roster(now, call, None),

@@ -366,23 +366,9 @@ fn members() -> MemberList {
 /// An ordinary group that says as little as it may.
 fn bare() -> GroupDocument {
     GroupDocument {
-        id: "sip:fire@one.example".into(),
-        display_name: String::new(),
-        members: MemberList::default(),
-        prearranged: false,
-        disabled: false,
-        preconfigured_only: false,
-        max_participants: None,
-        minimum_to_start: 0,
-        minimum_affiliated: None,
-        acknowledgement_timeout: None,
         on_acknowledgement_timeout: OnTimeout::Proceed,
-        maximum_duration: None,
-        hang_timer: None,
-        priority: None,
         protect_media: false,
         protect_floor_control: false,
-        encodings: Vec::new(),
         rules: GroupRules {
             initiate: Who::Nobody,
             join: Who::Members,
@@ -392,10 +378,8 @@ fn bare() -> GroupDocument {
             imminent_peril_call: Who::Members,
             ..GroupRules::default()
         },
-        services: Vec::new(),
-        temporary: None,
-        details: Arc::default(),
         version: 1,
+        ..GroupDocument::blank("sip:fire@one.example".into())
     }
 }
 

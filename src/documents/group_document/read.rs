@@ -31,36 +31,8 @@ pub(in crate::documents) fn group(xml: &mut Xml<'_>) -> Result<(GroupDocument, O
 
 pub(super) const TWICE: &str = "element that occurs twice";
 
-/// A document that says nothing but its identity, with the defaults of TS 24.481 7.2.8.
-fn blank(id: GroupId) -> GroupDocument {
-    GroupDocument {
-        id,
-        display_name: String::new(),
-        members: MemberList::default(),
-        prearranged: false,
-        disabled: false,
-        preconfigured_only: false,
-        max_participants: None,
-        minimum_to_start: 0,
-        minimum_affiliated: None,
-        acknowledgement_timeout: None,
-        on_acknowledgement_timeout: OnTimeout::Abandon,
-        maximum_duration: None,
-        hang_timer: None,
-        priority: None,
-        protect_media: true,
-        protect_floor_control: true,
-        encodings: Vec::new(),
-        rules: GroupRules::default(),
-        services: Vec::new(),
-        temporary: None,
-        details: Arc::default(),
-        version: 0,
-    }
-}
-
 fn list_service(xml: &mut Xml<'_>, id: GroupId) -> Result<(GroupDocument, Option<Regrouped>)> {
-    let mut group = blank(id);
+    let mut group = GroupDocument::blank(id);
     let mut members = BTreeMap::new();
     let mut rules = RuleSet::default();
     let mut mark = None;

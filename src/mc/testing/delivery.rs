@@ -40,9 +40,9 @@ impl Switchboard {
                 Send::AffiliationStatus { user, .. } => {
                     self.lines.push(format!("NOTIFY of {}", short(user.as_str())));
                 }
-                Send::Affiliated { user, client, service, group } => {
+                Send::Affiliated { user, service, group, .. } => {
                     let (view, open) = (&mut self.world.view(), &mut self.open);
-                    let outcome = calls::affiliated(view, open, &user, &client, service, &group);
+                    let outcome = calls::affiliated(view, open, &user, service, &group);
                     self.take(outcome);
                 }
                 Send::AffiliationUpdate { user, groups, .. } => {
