@@ -39,6 +39,8 @@ pub struct World {
     loss: f64,
     repetition: f64,
     crash: f64,
+    /// Nobody begins anything new.
+    resting: bool,
     /// Show every message.
     traces: bool,
     pub crashes: u32,
@@ -56,6 +58,7 @@ enum Event {
     ToPhone { to: usize, octets: Bytes },
     Committed { server: usize, starts: u8, number: u64 },
     Up { server: usize },
+    Reload { server: usize },
 }
 
 struct Queued {
@@ -88,29 +91,23 @@ impl Ord for Queued {
 impl World {
     pub fn new(seed: u64, systems: usize) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let configs = setting::configurations(&mut rng, systems);
+        let servers: Vec<_> = (0..systems).map(|system| Server::new(system, systems, &mut rng)).collect();
         let calm = rng.random_bool(0.2);
-        let listeners = configs.iter().map(|config| {
-            config.server.listeners.iter().map(|listener| (listener.transport, listener.bind)).collect()
-        });
         let phones = setting::clients(systems)
             .zip(1..)
             .map(|((name, system), number)| Phone::new(name, system, systems, number, START));
         let mut world = Self {
             now: START,
-            network: Network::new(listeners.collect()),
+            network: Network::new(servers.iter().map(Server::listeners).collect()),
             phones: phones.collect(),
-            servers: configs
-                .into_iter()
-                .enumerate()
-                .map(|(system, config)| Server::new(system, systems, config))
-                .collect(),
+            servers,
             streams: BTreeMap::new(),
             events: BinaryHeap::new(),
             order: 0,
             loss: if calm { 0.0 } else { rng.random_range(0.0..0.15) },
             repetition: if calm { 0.0 } else { rng.random_range(0.0..0.1) },
             crash: if calm { 0.0 } else { rng.random_range(0.0..0.06) },
+            resting: false,
             traces: std::env::var_os("TRACE").is_some(),
             crashes: 0,
             commits: 0,
@@ -120,6 +117,8 @@ impl World {
         };
         for server in 0..world.servers.len() {
             world.start(server);
+            let first = world.now + world.rng.random_range(20_000..120_000);
+            world.queue(first, Event::Reload { server });
         }
         let now = world.now;
         for place in 0..world.phones.len() {
@@ -141,7 +140,7 @@ impl World {
 
     /// Everyone ends calls and subscriptions; the network and the disk are good from now on.
     pub fn rest(&mut self) {
-        (self.loss, self.repetition, self.crash) = (0.0, 0.0, 0.0);
+        (self.loss, self.repetition, self.crash, self.resting) = (0.0, 0.0, 0.0, true);
         for place in 0..self.phones.len() {
             let now = self.now;
             self.phones[place].rest(now);
@@ -162,6 +161,7 @@ impl World {
     pub fn agreed(&self) {
         self.servers.iter().for_each(Server::replayed);
         border::at_rest(&self.facts());
+        border::configurations_agree(&self.servers);
     }
 
     /// When all have left nothing is left behind.
@@ -236,6 +236,16 @@ impl World {
             Event::Committed { server, starts, number } => {
                 if self.servers[server].starts == starts && self.servers[server].is_up() {
                     self.committed(server, number);
+                }
+            }
+            Event::Reload { server } => {
+                let (now, rng) = (self.now, &mut self.rng);
+                if !self.resting {
+                    self.servers[server].reload(rng);
+                    let next = now + rng.random_range(20_000..120_000);
+                    self.queue(next, Event::Reload { server });
+                    self.trace_line(server, "reloads");
+                    self.feed(server, Input::Tick);
                 }
             }
             Event::Up { server } => {
@@ -333,6 +343,12 @@ impl World {
         }
     }
 
+    fn trace_line(&self, server: usize, what: &str) {
+        if self.traces {
+            println!("{:>8} {} {what}", self.now - START, self.servers[server].domain());
+        }
+    }
+
     /// Shows a message if `TRACE` is set.
     fn trace(&self, server: usize, way: &str, who: &str, message: &Message) {
         if self.traces {
@@ -400,9 +416,7 @@ impl World {
 
     fn die(&mut self, server: usize) {
         self.crashes += 1;
-        if self.traces {
-            println!("{:>8} {} dies", self.now - START, self.servers[server].domain());
-        }
+        self.trace_line(server, "dies");
         self.servers[server].die();
         self.network.disconnect(server);
         let down = if self.rng.random_bool(0.5) { 0 } else { self.rng.random_range(1..4_000) };

@@ -1,22 +1,26 @@
 //! One system of the simulation: a node, and a disk that keeps what was committed.
 
 use super::checks::{self, Checks};
-use super::setting::{self, DOMAINS};
+use super::setting::{self, DOMAINS, Decisions, Nature};
 use crate::outside::judge::{Judge, Own};
 use crate::outside::message::Message;
 use rand::Rng;
 use rand::rngs::StdRng;
 use rollcall::config::Config;
 use rollcall::env::{Ids, Time};
-use rollcall::model::{Change, Fact, FactKey, Subscriber, Subscription};
+use rollcall::model::{Change, Fact, FactKey, GroupDocument, Subscriber, Subscription, Transport};
 use rollcall::node::{Batch, Core, Input, Kept, Node, Ready};
 use rollcall::sip::transaction::Transmit;
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 /// A system.
 pub struct Server {
     system: usize,
     systems: usize,
+    nature: Nature,
+    /// What its administrator wants now.
+    pub decisions: Decisions,
     config: Config,
     /// `None`: it is down.
     node: Option<Node>,
@@ -33,7 +37,10 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(system: usize, systems: usize, config: Config) -> Self {
+    pub fn new(system: usize, systems: usize, rng: &mut StdRng) -> Self {
+        let nature = Nature::new(rng, system, systems);
+        let decisions = Decisions::new(rng, system);
+        let config = nature.configuration(&decisions);
         let own = Own {
             sent_by: config.server.listeners[0].advertised.clone(),
             agents: DOMAINS[..systems].iter().map(|domain| (*domain).to_owned()).collect(),
@@ -45,6 +52,8 @@ impl Server {
         Self {
             system,
             systems,
+            nature,
+            decisions,
             config,
             node: None,
             starts: 0,
@@ -54,6 +63,26 @@ impl Server {
             judge: Judge::new(own),
             checks: Checks::new(system, systems),
         }
+    }
+
+    /// The addresses that it listens on.
+    pub fn listeners(&self) -> Vec<(Transport, SocketAddr)> {
+        let listeners = self.config.server.listeners.iter();
+        listeners.map(|listener| (listener.transport, listener.bind)).collect()
+    }
+
+    /// Its administrator decides anew; it takes that over if it is up, and otherwise when it starts.
+    pub fn reload(&mut self, rng: &mut StdRng) {
+        self.decisions = Decisions::new(rng, self.system);
+        self.config = self.nature.configuration(&self.decisions);
+        if let Some(node) = &mut self.node {
+            node.reload(&self.config);
+        }
+    }
+
+    /// The configurations of its groups, as provisioned.
+    pub fn provisioned(&self) -> impl Iterator<Item = &GroupDocument> {
+        self.config.groups.iter().map(|group| &group.document)
     }
 
     pub fn domain(&self) -> &'static str {

@@ -3,6 +3,7 @@
 use rand::Rng;
 use rand::rngs::StdRng;
 use rollcall::config::Config;
+use rollcall::model::GroupDocument;
 use std::fmt::Write as _;
 
 /// Domains of the systems.
@@ -58,40 +59,110 @@ pub fn temporary(systems: usize) -> Vec<String> {
     (0..systems).flat_map(|system| TEMPORARY.map(|group| identity(group, system))).collect()
 }
 
-/// A configuration for each system.
-pub fn configurations(rng: &mut StdRng, systems: usize) -> Vec<Config> {
-    (0..systems).map(|system| configuration(rng, system, systems)).collect()
+/// What the administrator of a system decides anew now and then, and a reload takes over.
+#[derive(Clone, Debug)]
+pub struct Decisions {
+    /// Priority of each group of the system.
+    pub priorities: Vec<u8>,
+    /// Whether the first group has users of the partner among its members.
+    with_partner: bool,
+    /// Whether the configuration of groups is shared with the partner, and then whether it is provided or only given.
+    pub shares: bool,
+    provides: bool,
+    /// What the partner's groups are made of here.
+    pub priority_max: Option<u8>,
+    pub disables: bool,
+    /// Codecs that are supported here of the partner's groups.
+    codec: &'static str,
 }
 
-fn configuration(rng: &mut StdRng, system: usize, systems: usize) -> Config {
+impl Decisions {
+    pub fn new(rng: &mut StdRng, system: usize) -> Self {
+        Self {
+            priorities: GROUPS[system].iter().map(|_| rng.random_range(0..100)).collect(),
+            with_partner: rng.random_bool(0.8),
+            shares: rng.random_bool(0.85),
+            provides: rng.random_bool(0.6),
+            priority_max: rng.random_bool(0.5).then(|| rng.random_range(0..100)),
+            disables: rng.random_bool(0.1),
+            codec: if rng.random_bool(0.85) { "AMR-WB" } else { "EVS" },
+        }
+    }
+
+    /// Whether a group of the partner has a codec that is supported here.
+    pub fn supports(&self, group: &GroupDocument) -> bool {
+        group.encodings.iter().any(|encoding| encoding == self.codec)
+    }
+
+    fn agreement(&self) -> String {
+        let may = if self.shares { ", \"group-configuration\"" } else { "" };
+        let priority = self.priority_max.map(|most| format!("priority_max = {most}\n")).unwrap_or_default();
+        format!(
+            "may = [\"regroup\", \"call\", \"affiliate\"{may}]\nprovide_groups = {}\n[partner.group_policy]\n\
+             disable = {}\nencodings = [\"{}\"]\n{priority}",
+            self.provides, self.disables, self.codec
+        )
+    }
+}
+
+/// What a system is for all its life: its configuration, but for the decisions of its administrator.
+#[derive(Clone, Debug)]
+pub struct Nature {
+    system: usize,
+    systems: usize,
+    head: String,
+    shares_members: bool,
+    answer: &'static str,
+    participants: &'static str,
+}
+
+impl Nature {
+    pub fn new(rng: &mut StdRng, system: usize, systems: usize) -> Self {
+        let answer = if rng.random_bool(0.5) { "automatic" } else { "manual" };
+        let shares_members = rng.random_bool(0.8);
+        let participants = if rng.random_bool(0.2) { "max_participants = 3\n" } else { "" };
+        let head = head(rng, system, systems);
+        Self { system, systems, head, shares_members, answer, participants }
+    }
+
+    /// The configuration with these decisions.
+    pub fn configuration(&self, decisions: &Decisions) -> Config {
+        configuration(self, decisions)
+    }
+}
+
+fn head(rng: &mut StdRng, system: usize, systems: usize) -> String {
     let (domain, host, media) = (DOMAINS[system], host(system), media(system));
     let regrouped = ["redirect", "follow", "reject"][rng.random_range(0..3)];
     let wait = rng.random_bool(0.2);
     // Affiliations end by time, or not.
     let interval = if rng.random_bool(0.25) { "affiliation_interval = 90\n" } else { "" };
-    let answer = if rng.random_bool(0.5) { "automatic" } else { "manual" };
     // Between systems some requests go over a stream, or all go as datagrams.
     let (stream, datagrams) = match systems {
         1 => (String::new(), 1300),
         _ => (format!(", \"tcp:{host}:5060\""), if rng.random_bool(0.5) { 1300 } else { 65_000 }),
     };
-    let mut text = format!(
+    format!(
         "[server]\nname = \"{domain}\"\ndomain = \"{domain}\"\nmemory = true\n\
          listen = [\"udp:{host}:5060\"{stream}]\nregistrar = true\n[sip]\nudp_request_octets = {datagrams}\n\
          [functions]\nparticipating = \"sip:mcptt@{domain}\"\ncontrolling = \"sip:groups@{domain}\"\n\
          gms = \"sip:gms@{domain}\"\n[media]\naddress = \"{media}\"\nports = \"40000-40047\"\n\
          [policy]\nregrouped_call = \"{regrouped}\"\nconstituents_wait_for_call = {wait}\n{interval}\
          [session]\ninterval = 180\n"
-    );
+    )
+}
+
+fn configuration(nature: &Nature, decisions: &Decisions) -> Config {
+    let Nature { system, systems, shares_members, answer, .. } = *nature;
+    let (domain, mut text) = (DOMAINS[system], nature.head.clone());
     for partner in (0..systems).filter(|partner| *partner != system) {
         let (domain, host) = (DOMAINS[partner], self::host(partner));
-        let shares = rng.random_bool(0.8);
+        let agreement = decisions.agreement();
         let _ = write!(
             text,
             "[[partner]]\ndomain = \"{domain}\"\naddresses = [\"{host}\"]\nparticipating = [\"sip:mcptt@{domain}\"]\n\
              controlling = [\"sip:groups@{domain}\"]\ngms = [\"sip:gms@{domain}\"]\n\
-             may = [\"regroup\", \"call\", \"affiliate\", \"group-configuration\"]\nshares_members = {shares}\n\
-             [[route]]\nhost = \"{domain}\"\nto = [\"udp:{host}:5060\"]\n"
+             shares_members = {shares_members}\n{agreement}[[route]]\nhost = \"{domain}\"\nto = [\"udp:{host}:5060\"]\n"
         );
     }
     for user in CLIENTS[system].iter().filter(|client| !client.contains('.')) {
@@ -108,12 +179,13 @@ fn configuration(rng: &mut StdRng, system: usize, systems: usize) -> Config {
              answer_mode = \"{answer}\"\n"
         );
     }
-    let participants = if rng.random_bool(0.2) { "max_participants = 3\n" } else { "" };
-    for (group, members, more) in groups_with_members(system, systems) {
-        let more = more.replace("PARTICIPANTS", participants);
+    let groups = groups_with_members(system, systems, decisions.with_partner);
+    for ((group, members, more), priority) in groups.into_iter().zip(&decisions.priorities) {
+        let more = more.replace("PARTICIPANTS", nature.participants);
         let _ = write!(
             text,
-            "[[group]]\nid = \"sip:{group}@{domain}\"\nmembers = [{members}]\n{more}protect_media = false\n\
+            "[[group]]\nid = \"sip:{group}@{domain}\"\nmembers = [{members}]\npriority = {priority}\n{more}\
+             encodings = [\"AMR-WB\"]\nprotect_media = false\n\
              protect_floor_control = false\n[group.rules]\ninitiate = \"members\"\njoin = \"members\"\n\
              conference_state = \"members\"\nregroup = \"members\"\naffiliation_list = \"members\"\n\
              emergency_call = \"members\"\n"
@@ -124,7 +196,11 @@ fn configuration(rng: &mut StdRng, system: usize, systems: usize) -> Config {
 }
 
 /// Groups of a system: name, members as TOML, further keys.
-fn groups_with_members(system: usize, systems: usize) -> Vec<(&'static str, String, &'static str)> {
+fn groups_with_members(
+    system: usize,
+    systems: usize,
+    with_partner: bool,
+) -> Vec<(&'static str, String, &'static str)> {
     let list = |users: &[(&str, usize)]| -> String {
         let known = users.iter().filter(|(_, system)| *system < systems);
         known.map(|(user, system)| format!("\"{}\"", identity(user, *system))).collect::<Vec<_>>().join(", ")
@@ -132,9 +208,14 @@ fn groups_with_members(system: usize, systems: usize) -> Vec<(&'static str, Stri
     let mixed = |text: String| format!("{text}, {{ user = \"{}\", required = true }}", identity("u4", 0));
     let all = [("u1", 0), ("u2", 0), ("u3", 0), ("u4", 0), ("u5", 0), ("v1", 1), ("v2", 1)];
     let some = [("u1", 0), ("u2", 0), ("u3", 0)];
+    let first = [("v1", 1), ("v2", 1), ("v3", 1), ("u1", 0), ("u2", 0)];
     match system {
         0 => vec![
-            ("g1", list(&all), "prearranged = true\nmaximum_duration = \"10m\"\nPARTICIPANTS"),
+            (
+                "g1",
+                list(if with_partner { &all } else { &all[..5] }),
+                "prearranged = true\nmaximum_duration = \"10m\"\nPARTICIPANTS",
+            ),
             (
                 "g2",
                 mixed(list(&some)),
@@ -150,7 +231,7 @@ fn groups_with_members(system: usize, systems: usize) -> Vec<(&'static str, Stri
         _ => vec![
             (
                 "h1",
-                list(&[("v1", 1), ("v2", 1), ("v3", 1), ("u1", 0), ("u2", 0)]),
+                list(&first[..if with_partner { 5 } else { 3 }]),
                 "prearranged = true\nmaximum_duration = \"10m\"\n",
             ),
             (
