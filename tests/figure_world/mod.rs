@@ -146,6 +146,11 @@ impl World {
             }
             [name, "repeats"] => self.repeats(name),
             ["lose"] => self.loses = true,
+            ["lose", "store", "of", name] => {
+                let server = self.server(name);
+                self.servers[server].lose_store();
+                self.restart(server);
+            }
             ["lose", from, "->", to, times @ ..] => self.expect(from, to, Fate::Lost, times),
             ["double", from, "->", to, times @ ..] => self.expect(from, to, Fate::Twice, times),
             ["delay", from, "->", to, span, times @ ..] => {

@@ -86,6 +86,11 @@ impl Server {
         self.judge.forget();
     }
 
+    /// The store is lost with all that was in it.
+    pub fn lose_store(&mut self) {
+        self.facts.clear();
+    }
+
     pub fn stop(&mut self) {
         self.node = None;
     }

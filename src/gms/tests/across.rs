@@ -158,6 +158,22 @@ fn a_result_that_nobody_waits_for_is_taken_and_changes_nothing() {
     assert_eq!(order(&outcome), ["200"]);
 }
 
+// The owner of a constituent may name its members with its success. Nothing here needs them: its users are notified by
+// their own system, and called through it.
+#[test]
+fn members_that_a_partner_names_with_its_success_are_not_kept() {
+    let mut world = world_of_two();
+    across(&mut world, "joint");
+    let asked = world.model.formation(group_id("joint").as_str()).unwrap().parts[0].transaction_id.clone();
+    let kind = OperationKind::GroupRegroupCheck;
+    let mut response = Response::success(&kind, group_id("joint").as_str(), &asked);
+    response.document = Some(group("sip:rail@two.example", &["sip:zoe@two.example"]));
+    let outcome = world.ask(|view| between::response(view, ReplyTo(1), &their_gms(), response)).unwrap();
+    assert!(matches!(told(&outcome).as_slice(), [Asked::Group(_)]), "it goes on with step 5");
+    assert!(!format!("{:?}", outcome.changes).contains("zoe"));
+    assert!(world.model.group(Side::Gms, "sip:rail@two.example").is_none());
+}
+
 #[test]
 fn no_more_temporary_groups_are_formed_at_once_than_the_limit() {
     let mut world = world_of_two();
