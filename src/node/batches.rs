@@ -40,7 +40,7 @@ impl Node {
         self.service.reload(
             super::setup::policy(config),
             super::setup::peers(config),
-            super::setup::borders(config),
+            super::setup::beyond(config),
             groups,
         );
     }

@@ -7,7 +7,7 @@ use crate::procedure::{Functions, Partner, Permissions, Policy, ResourcePrioriti
 use crate::service::{Digest, Peer, Peers, Service, Setup};
 use crate::sip::dialog::AgentSettings;
 use crate::sip::message::{Method, Uri};
-use crate::sip::transaction::{Border, Listener, NextHops, Settings, Timers};
+use crate::sip::transaction::{Beyond, Border, Listener, NextHops, Settings, Timers};
 
 /// Methods this server takes.
 const ALLOWED: [Method; 13] = [
@@ -76,7 +76,7 @@ fn agent(config: &Config, hash_key: (u64, u64)) -> AgentSettings {
             limits: config.limits.clone(),
             udp_request_octets: config.sip.udp_request_octets,
             product: config.server.product.clone(),
-            borders: borders(config),
+            beyond: beyond(config),
             hash_key,
         },
         allowed: ALLOWED.to_vec(),
@@ -87,8 +87,17 @@ fn agent(config: &Config, hash_key: (u64, u64)) -> AgentSettings {
     }
 }
 
+/// The partner systems, as far as messages themselves matter.
+pub(super) fn beyond(config: &Config) -> Beyond {
+    Beyond {
+        systems: config.partners.iter().map(|entry| entry.addresses.clone()).collect(),
+        borders: borders(config),
+        warning_agent: config.server.name.clone(),
+    }
+}
+
 /// The borders at which the topology of this system is hidden.
-pub(super) fn borders(config: &Config) -> Vec<Border> {
+fn borders(config: &Config) -> Vec<Border> {
     let Some(gateway) = &config.functions.gateway else { return Vec::new() };
     config.partners.iter().filter_map(|entry| border(config, gateway, entry)).collect()
 }

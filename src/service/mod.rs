@@ -82,7 +82,7 @@ use crate::model::{
 use crate::procedure::{Answer, MediaPorts, Outcome, Over, Policy, ReplyTo, Send};
 use crate::sip::dialog::{Agent, AgentEvent, AgentSettings, SessionId};
 use crate::sip::subscription::{Notifier, NotifierEvent, Subscriber, SubscriberEvent};
-use crate::sip::transaction::{Border, ClientId, Flow, Outbox, ServerId};
+use crate::sip::transaction::{Beyond, ClientId, Flow, Outbox, ServerId};
 use crate::sip::wire;
 use alarms::Alarm;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -304,10 +304,10 @@ impl Service {
         &mut self,
         policy: Policy,
         peers: Peers,
-        borders: Vec<Border>,
+        beyond: Beyond,
         groups: impl IntoIterator<Item = GroupDocument>,
     ) {
-        self.agent.set_borders(borders);
+        self.agent.set_beyond(beyond);
         for group in self.model.provision_groups(groups, &self.setup.policy.domain) {
             tracing::warn!(group = %group, "the group is part of a temporary group: it goes at the next reload after that");
         }

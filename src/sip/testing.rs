@@ -7,7 +7,7 @@ use crate::model::Transport;
 use crate::sip::dialog::{Agent, AgentEvent, AgentSettings, SessionId};
 use crate::sip::message::{Draft, Method};
 use crate::sip::transaction::{
-    ClientId, Flow, Listener, NextHops, Outbox, Path, ServerId, Settings, Timers, Transmit,
+    Beyond, ClientId, Flow, Listener, NextHops, Outbox, Path, ServerId, Settings, Timers, Transmit,
 };
 use crate::sip::wire::{self, Name, Start};
 use std::collections::HashMap;
@@ -52,7 +52,7 @@ pub fn settings() -> AgentSettings {
             limits: Limits::default(),
             udp_request_octets: 1300,
             product: None,
-            borders: Vec::new(),
+            beyond: Beyond::default(),
             hash_key: (1, 2),
         },
         allowed: Method::ALL.into_iter().filter(|method| *method != Method::Refer).collect(),

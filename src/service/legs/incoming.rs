@@ -8,7 +8,8 @@ use super::{Addressed, End, Handover, LegState};
 use crate::env::Time;
 use crate::mc::calls::{self, Incoming};
 use crate::model::{
-    CallRef, ClientId, FunctionKind, LegId, LegOwner, ParticipationRef, Service as McService, Side, UserId,
+    CallRef, ClientId, FunctionKind, GroupId, LegId, LegOwner, ParticipationRef, Service as McService, Side,
+    UserId,
 };
 use crate::procedure::{Invitation, LegEvent, Refusal};
 use crate::sip::dialog::SessionId;
@@ -144,6 +145,12 @@ impl Service {
             Sender::Function(caller)
                 if participating && caller.controlling && (invitation.focus || !controlling) =>
             {
+                let group = invitation.info.calling_group.as_deref().map(GroupId::new);
+                if let (Some(partner), Some(group)) = (&caller.partner, group)
+                    && !self.may_invite_to(partner, &group)
+                {
+                    return Err(refuse(Refusal::NotPermitted { why: "no group of ours to invite to" }));
+                }
                 invitation.asserted = Some(caller.psi);
                 Incoming::Terminating
             }
@@ -172,6 +179,17 @@ impl Service {
     /// Whether an invitation is for a group that is known here, rather than for a member.
     fn names_group(&self, invitation: &Invitation) -> bool {
         invitation.info.request_uri.as_deref().is_some_and(|named| self.names_group_here(named))
+    }
+
+    /// Whether a partner system may invite our users to a call on a group: not on one of ours, unless it does so for a
+    /// constituent of its own that is part of our temporary group (TS 24.379 10.1.1.5.2), or was before it was torn down.
+    fn may_invite_to(&self, partner: &str, group: &GroupId) -> bool {
+        let ours = group.domain().eq_ignore_ascii_case(&self.setup.policy.domain);
+        let known = self.model.group(Side::Mc, group.as_str()).filter(|_| ours);
+        known.is_none_or(|document| {
+            let mut constituents = document.temporary.iter().flat_map(|temporary| &temporary.constituents);
+            constituents.any(|constituent| constituent.domain().eq_ignore_ascii_case(partner))
+        })
     }
 
     /// Whether this is a group that is known here.

@@ -98,7 +98,7 @@ fn a_client_has_no_business_with_the_controlling_function() {
 fn a_reload_changes_policy_and_peers_but_not_who_this_server_is() {
     let mut world = World::brigade(setup());
     let new = Policy { domain: "two.example".to_owned(), owed_for: Duration::from_secs(7), ..policy() };
-    world.service.reload(new, Peers::default(), Vec::new(), []);
+    world.service.reload(new, Peers::default(), crate::sip::transaction::Beyond::default(), []);
     let policy = &world.service.setup.policy;
     assert_eq!((policy.domain.as_str(), policy.owed_for), ("one.example", Duration::from_secs(7)));
 }

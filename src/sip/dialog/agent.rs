@@ -12,10 +12,11 @@ use crate::env::{Ids, Time};
 use crate::model::{DialogFact, Source};
 use crate::sip::message::{Draft, Method, Reply, Request, Response};
 use crate::sip::transaction::{
-    Border, ClientId, Due, Event, Flow, NoHop, Outbox, Path, ServerId, Settings, Transactions,
+    Beyond, ClientId, Due, Event, Flow, NoHop, Outbox, Path, ServerId, Settings, Transactions,
 };
 use crate::sip::wire::{self, Name};
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How far CSeq of a restored dialog is moved on.
@@ -125,9 +126,40 @@ impl Agent {
         &self.settings
     }
 
-    /// Other borders, from the next message on.
-    pub fn set_borders(&mut self, borders: Vec<Border>) {
-        self.transactions.set_borders(borders);
+    /// Other systems are others, from the next message on.
+    pub fn set_beyond(&mut self, beyond: Beyond) {
+        self.transactions.set_beyond(beyond);
+    }
+
+    /// Whether what came from this address may come from the other end of a dialog: of what another system began only that
+    /// one goes on with, and it goes on with nothing else.
+    pub(crate) fn is_other_end(&self, dialog: &Dialog, from: SocketAddr) -> bool {
+        let Settings { beyond, hops, .. } = self.transactions.settings();
+        match dialog.fact.source {
+            Some(source) => beyond.same_side(source.address, from),
+            None => {
+                let ends = dialog.ends(hops);
+                ends.is_empty() || ends.iter().any(|end| beyond.same_side(*end, from))
+            }
+        }
+    }
+
+    /// The same of a dialog that a request of ours is to begin.
+    pub(crate) fn is_asked(&self, draft: &Draft, from: SocketAddr) -> bool {
+        let Settings { beyond, hops, .. } = self.transactions.settings();
+        hops.of(draft).map_or(true, |hops| hops.iter().any(|hop| beyond.same_side(hop.address, from)))
+    }
+
+    /// The refusal of a request that is not from the other end of its dialog.
+    pub(crate) fn not_the_other_end(&self, request: &Request, from: SocketAddr) -> Reply {
+        tracing::warn!(
+            call_id = request.call_id(),
+            method = request.method_token(),
+            peer = %from,
+            "request refused: it is not from the other end of its dialog"
+        );
+        let agent = &self.transactions.settings().beyond.warning_agent;
+        Reply::new(403).header(Name::Warning, format!("399 {agent} \"not the other end of this dialog\""))
     }
 
     /// Sessions that are open.

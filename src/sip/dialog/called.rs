@@ -252,6 +252,12 @@ impl Agent {
         if !expected {
             return;
         }
+        let known = session.dialog.clone();
+        if known.is_some_and(|known| !self.is_other_end(&known, flow.peer)) {
+            self.not_the_other_end(&request, flow.peer);
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(id) else { return };
         if let Some(dialog) = &mut session.dialog {
             dialog.fact.source = Some(flow.source());
         }

@@ -4,6 +4,7 @@ use super::super::message::{Draft, Headers, Malformed, Method, NameAddr, Request
 use crate::model::{DialogFact, Transport};
 use crate::sip::transaction::{NextHops, Path};
 use crate::sip::wire::Name;
+use std::net::SocketAddr;
 
 /// Largest CSeq number (RFC 3261 8.1.1.5).
 pub(crate) const MAX_CSEQ: u32 = (1 << 31) - 1;
@@ -167,6 +168,17 @@ impl Dialog {
         let target = Uri::parse(self.fact.remote_target.as_bytes()).ok()?;
         let same = self.fact.route_set.is_empty() && target.ip() == Some(source.address.ip());
         if same { hops.hop(source.transport, source.address).map(Path::from) } else { None }
+    }
+
+    /// Where requests go by route set and target; nothing if that is not known.
+    pub(crate) fn ends(&self, hops: &NextHops) -> Vec<SocketAddr> {
+        let route = self.fact.route_set.first().and_then(|route| NameAddr::parse(route.as_bytes()).ok());
+        let uri = match route {
+            Some(route) => Some(route.uri),
+            None => Uri::parse(self.fact.remote_target.as_bytes()).ok(),
+        };
+        let hops = uri.and_then(|uri| hops.resolve(&uri).ok()).unwrap_or_default();
+        hops.into_iter().map(|hop| hop.address).collect()
     }
 
     /// See [`Self::open_stream`].

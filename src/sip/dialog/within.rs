@@ -391,9 +391,14 @@ impl Agent {
         let Some(id) = self.sessions.of_request(&request) else {
             return self.reply(now, ids, server, &Reply::new(481), out);
         };
-        let Some(dialog) = self.dialog_with(id, &request) else {
+        let Some(known) = self.dialog_with(id, &request).map(|dialog| dialog.clone()) else {
             return self.reply(now, ids, server, &Reply::new(481), out);
         };
+        if !self.is_other_end(&known, flow.peer) {
+            let reply = self.not_the_other_end(&request, flow.peer);
+            return self.reply(now, ids, server, &reply, out);
+        }
+        let Some(dialog) = self.dialog_with(id, &request) else { return };
         dialog.fact.source = Some(flow.source());
         if !dialog.in_order(&request) {
             // RFC 3261 12.2.2

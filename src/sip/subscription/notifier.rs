@@ -373,6 +373,10 @@ impl Notifier {
         if !dialog.is_of(request) {
             return Err(gone());
         }
+        let source = agent.source_of(server);
+        if let Some(source) = source.filter(|source| !agent.is_other_end(dialog, source.address)) {
+            return Err(agent.not_the_other_end(request, source.address));
+        }
         if !dialog.in_order(request) {
             return Err(come_back(ids));
         }
@@ -384,7 +388,7 @@ impl Notifier {
         let expires = asked.min(longest);
         let contacts = request.contacts().map_err(malformed)?;
         dialog.refresh_target(contacts.first().map(|contact| contact.uri.as_str()));
-        dialog.fact.source = agent.source_of(server).or(dialog.fact.source);
+        dialog.fact.source = source.or(dialog.fact.source);
         let event = if expires == 0 { On::Unsubscribe } else { On::Refresh };
         let mut call = Call { now, ids, agent, out };
         self.step(&mut call, id, event, Matter { server: Some(server), expires, ..Matter::default() });

@@ -424,6 +424,13 @@ impl Subscriber {
         let state = request.subscription_state().map_err(malformed)?;
         let state = state.ok_or_else(|| bad_request("Subscription-State missing"))?;
         let source = agent.source_of(server);
+        let foreign = source.filter(|source| match &subscription.dialog {
+            Some(dialog) => !agent.is_other_end(dialog, source.address),
+            None => !agent.is_asked(&subscription.draft, source.address),
+        });
+        if let Some(source) = foreign {
+            return Err(agent.not_the_other_end(request, source.address));
+        }
         match &mut subscription.dialog {
             // A fork of ours that is not the first: we want one subscription only (RFC 6665 4.1.2.4).
             Some(dialog) if !dialog.is_of(request) => return Err(gone()),

@@ -11,6 +11,29 @@ use crate::sip::message::{Draft, NameAddr, OutBody, Reply, Uri};
 use crate::sip::wire::Name;
 use std::net::{IpAddr, SocketAddr};
 
+/// Other systems, as far as messages themselves matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// The addresses of each. What one of them began only that one goes on with.
+    pub systems: Vec<Vec<Addresses>>,
+    /// Where what is behind a gateway of ours is hidden.
+    pub borders: Vec<Border>,
+    /// Host in Warning headers of refusals of what another one goes on with.
+    pub warning_agent: String,
+}
+
+impl Beyond {
+    /// Whether one and the same system may be at both addresses, whatever the ports: none of those that are known is at
+    /// either, or one of them is at both.
+    pub fn same_side(&self, one: SocketAddr, other: SocketAddr) -> bool {
+        let at = |system: &[Addresses], address: SocketAddr| {
+            system.iter().any(|known| Addresses { port: None, ..*known }.contains(address))
+        };
+        let mut either = self.systems.iter().filter(|system| at(system, one) || at(system, other)).peekable();
+        either.peek().is_none() || either.any(|system| at(system, one) && at(system, other))
+    }
+}
+
 /// A gateway that hides this system from another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Border {
@@ -317,6 +340,21 @@ mod tests {
             (FunctionKind::Participating, "mc".to_owned()),
         ];
         assert_eq!(mark_of(Some("mc"), &same), EITHER);
+    }
+
+    #[test]
+    fn what_a_system_began_nobody_else_goes_on_with() {
+        let network = |text: &str| Addresses::from(text.parse().unwrap());
+        let systems =
+            vec![vec![network("192.0.2.1:5060")], vec![network("192.0.2.2:0"), network("192.0.2.3:0")]];
+        let beyond = Beyond { systems, ..Beyond::default() };
+        let same = |one: &str, other: &str| beyond.same_side(one.parse().unwrap(), other.parse().unwrap());
+        assert!(same("192.0.2.1:5060", "192.0.2.1:40000"), "a stream has another port");
+        assert!(same("192.0.2.2:5060", "192.0.2.3:5060"));
+        assert!(same("192.0.2.8:5060", "192.0.2.9:5060"), "who is no other system may move");
+        assert!(!same("192.0.2.1:5060", "192.0.2.2:5060"));
+        assert!(!same("192.0.2.1:5060", "192.0.2.9:5060"));
+        assert!(!same("192.0.2.9:5060", "192.0.2.1:5060"));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::sip::message::{Method, Response};
 use crate::sip::wire::Name;
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 /// One client transaction.
 #[derive(Debug)]
@@ -134,6 +135,14 @@ impl Client {
     /// Whether this is a CANCEL of ours, whose fate nobody asks for.
     pub fn is_own(&self) -> bool {
         self.method == Method::Cancel
+    }
+
+    /// Where it was sent.
+    pub fn address(&self) -> SocketAddr {
+        match self.path {
+            Path::Flow(flow) => flow.peer,
+            Path::Address { address, .. } => address,
+        }
     }
 
     /// Octets of the request.

@@ -113,7 +113,8 @@ impl Transactions {
         let to_tag = request.to_tag().unwrap_or_default();
         key::transaction(&mut self.key, &request, Method::Invite, to_tag);
         let invite = self.servers.find(self.hasher.place(&self.key), &self.key);
-        let invite = invite.and_then(|id| Some((id, self.servers.get(id)?)));
+        let same = |asked: &server::Server| self.settings.beyond.same_side(asked.peer(), flow.peer);
+        let invite = invite.and_then(|id| Some((id, self.servers.get(id)?))).filter(|(_, asked)| same(asked));
         // The same tag as in the answers to the INVITE, if one had left.
         let tag = invite.and_then(|(_, server)| rewrite::to_tag(&server.response()?));
         let ringing = invite.filter(|(_, server)| server.is_ringing()).map(|(id, _)| id);
@@ -165,7 +166,7 @@ impl Transactions {
 
     /// The reply as this peer sees it: with our `Server` header, or as our gateway's.
     pub(super) fn dressed<'a>(&self, reply: &'a Reply, to: &Request, peer: SocketAddr) -> Cow<'a, Reply> {
-        let borders = &self.settings.borders;
+        let borders = &self.settings.beyond.borders;
         match borders.iter().find(|border| border.is_beyond(peer) || border.is_gateway(to.uri())) {
             Some(border) => Cow::Owned(border.response(reply, &self.settings.hops.listeners)),
             None => self.branded(reply),
@@ -199,7 +200,7 @@ impl Transactions {
             self.key.extend_from_slice(message.raw(name).next().unwrap_or_default());
         }
         let tag = self.hasher.tag(&self.key);
-        let hidden = self.settings.borders.iter().any(|border| border.is_beyond(flow.peer));
+        let hidden = self.settings.beyond.borders.iter().any(|border| border.is_beyond(flow.peer));
         let reply = Reply::new(status);
         let mut reply = if hidden { reply } else { self.branded(&reply).into_owned() };
         reply.reason = Some(place.to_owned());

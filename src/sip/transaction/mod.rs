@@ -21,7 +21,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use border::{Border, shown};
+pub use border::{Beyond, Border, shown};
 pub use hop::{Hop, Listener, NextHops, NoHop};
 pub(crate) use incoming::reply_flow;
 pub(crate) use key::Hasher;

@@ -34,6 +34,12 @@ impl Transactions {
             }
             return;
         };
+        let asked = self.clients.get(id).map(client::Client::address);
+        if asked.is_some_and(|asked| !self.settings.beyond.same_side(asked, flow.peer)) {
+            tracing::warn!(call_id = response.call_id(), peer = %flow.peer, "response dropped: somebody else was asked");
+            self.counters.stray_responses += 1;
+            return;
+        }
         let own = self.clients.get(id).is_some_and(client::Client::is_own);
         let heard = client::Heard::Response(&response);
         let Some(actions) = self.clients.drive(now, &mut self.clock, id, heard, out) else {
@@ -193,7 +199,7 @@ impl Transactions {
     fn is_ours(&self, via: &Via) -> bool {
         let port = via.port.unwrap_or(DEFAULT_PORT);
         let listeners = self.settings.hops.listeners.iter().map(|listener| &listener.advertised);
-        let borders = self.settings.borders.iter().map(|border| &border.sent_by);
+        let borders = self.settings.beyond.borders.iter().map(|border| &border.sent_by);
         listeners.chain(borders).any(|advertised| {
             let (host, own) = match advertised.rsplit_once(':') {
                 Some((host, digits)) if !digits.ends_with(']') => (host, digits.parse().ok()),
@@ -206,7 +212,7 @@ impl Transactions {
     /// The border that a request crosses: that of the system it is sent to, or, to an address that is not known as that
     /// system's, the one whose gateway it speaks for already.
     fn border(&self, draft: &Draft, path: Path) -> Option<&Border> {
-        let borders = &self.settings.borders;
+        let borders = &self.settings.beyond.borders;
         if borders.is_empty() {
             return None;
         }
@@ -225,7 +231,7 @@ impl Transactions {
         let crosses = |border: &&Border| {
             memchr::memmem::find(head, format!(" {};branch=", border.sent_by).as_bytes()).is_some()
         };
-        self.settings.borders.iter().find(crosses)
+        self.settings.beyond.borders.iter().find(crosses)
     }
 
     /// The draft as its receiver sees it: with our `User-Agent` header, or as our gateway's.

@@ -11,6 +11,7 @@ use crate::sip::message::Request;
 use bytes::Bytes;
 use hashbrown::HashTable;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 /// One server transaction. After the final answer nothing is left of the request but its key.
 #[derive(Debug)]
@@ -115,6 +116,11 @@ impl Server {
     /// The request, until the final answer, and where it came from.
     pub fn request(&self) -> Option<(&Request, Flow)> {
         self.open.as_ref().map(|open| (&open.request, open.flow))
+    }
+
+    /// Where its responses go.
+    pub fn peer(&self) -> SocketAddr {
+        self.flow.peer
     }
 
     /// The last response, if there was one.

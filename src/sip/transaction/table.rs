@@ -25,8 +25,8 @@ pub struct Settings {
     pub udp_request_octets: usize,
     /// `Server` header of our responses and `User-Agent` of our requests, if any.
     pub product: Option<String>,
-    /// Where what is behind a gateway of ours is hidden.
-    pub borders: Vec<Border>,
+    /// Other systems.
+    pub beyond: Beyond,
     /// Key of the hash of tables that are keyed by what peers choose.
     pub hash_key: (u64, u64),
 }
@@ -89,9 +89,9 @@ impl Transactions {
         &self.settings
     }
 
-    /// Other borders, from the next message on.
-    pub fn set_borders(&mut self, borders: Vec<Border>) {
-        self.settings.borders = borders;
+    /// Other systems are others, from the next message on.
+    pub fn set_beyond(&mut self, beyond: Beyond) {
+        self.settings.beyond = beyond;
     }
 
     /// What was dropped or refused so far.

@@ -46,7 +46,7 @@ fn settings() -> Settings {
         limits: Limits::default(),
         udp_request_octets: 1300,
         product: None,
-        borders: Vec::new(),
+        beyond: Beyond::default(),
         hash_key: (1, 2),
     }
 }
