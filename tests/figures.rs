@@ -41,6 +41,7 @@
 //! | `crash one` | it is started again from the facts that were kept |
 //! | `crash one before commit`, `crash one after commit` | it dies at its next commit: nothing of it is kept; or it is kept, and nothing is sent |
 //! | `stop one`, `start one` | it is down: what is sent to it comes back as unreachable; it starts again from its facts |
+//! | `empty one` | it starts again, and everything that it kept is lost |
 //! | `disk of one fails`, `disk of one works` | its commits fail |
 //!
 //! Between systems a request outside a dialog shows its Request-URI (`uri=`) and who vouches for it (`by=`,

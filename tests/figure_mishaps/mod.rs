@@ -18,7 +18,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The figures that are played.
-const FIGURES: [&str; 12] = [
+const FIGURES: [&str; 15] = [
     "two_systems_call_trusted",
     "two_systems_call_untrusted",
     "two_systems_running_call",
@@ -28,7 +28,10 @@ const FIGURES: [&str; 12] = [
     "two_systems_formation",
     "two_systems_teardown",
     "two_systems_teardown_during_call",
+    "two_systems_teardown_during_call_untrusted",
+    "two_systems_teardown_affiliation",
     "two_systems_affiliation_by_call",
+    "three_systems_call",
     "affiliation_partner",
     "group_configuration_provision",
 ];
@@ -76,7 +79,7 @@ impl Figure {
     /// Whether something goes wrong between or in the systems as it is written.
     fn has_mishaps(&self, part: Range<usize>) -> bool {
         let lines = self.text.lines().skip(part.start).take(part.len()).map(Line::read);
-        let verbs = ["cut", "lose", "delay", "double", "crash", "stop", "disk", "repeat"];
+        let verbs = ["cut", "lose", "delay", "double", "crash", "stop", "empty", "disk", "repeat"];
         lines.into_iter().any(|line| verbs.contains(&line.words.split(' ').next().unwrap_or_default()))
     }
 

@@ -174,6 +174,11 @@ impl World {
                 let server = self.server(name);
                 self.restart(server);
             }
+            ["empty", name] => {
+                let server = self.server(name);
+                self.servers[server].empty();
+                self.restart(server);
+            }
             ["disk", "fails"] => self.servers[0].disk_works = false,
             ["disk", "works"] => self.servers[0].disk_works = true,
             ["disk", "of", name, works] => {

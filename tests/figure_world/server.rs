@@ -141,6 +141,11 @@ impl Server {
         self.facts.values()
     }
 
+    /// Everything that was kept is lost.
+    pub fn empty(&mut self) {
+        self.facts.clear();
+    }
+
     pub fn keep(&mut self, changes: &[Change]) {
         for change in changes {
             match change {
