@@ -18,18 +18,16 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The figures that are played.
-const FIGURES: [&str; 15] = [
+const FIGURES: [&str; 13] = [
     "two_systems_call_trusted",
     "two_systems_call_untrusted",
     "two_systems_running_call",
-    "two_systems_redirect_302",
     "two_systems_redirect_follow",
     "two_systems_group_call",
     "two_systems_formation",
     "two_systems_teardown",
     "two_systems_teardown_during_call",
     "two_systems_teardown_during_call_untrusted",
-    "two_systems_teardown_affiliation",
     "two_systems_affiliation_by_call",
     "three_systems_call",
     "affiliation_partner",
