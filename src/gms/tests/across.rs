@@ -6,6 +6,7 @@ use super::super::{configuration_provision, configuration_request, formation_acr
 use super::*;
 use crate::documents::gmop::Response;
 use crate::procedure::{Caller, Functions, Partner, Permissions};
+use std::sync::Arc;
 
 const PARTNER_GMS: &str = "sip:gms@two.example";
 
@@ -237,6 +238,12 @@ fn who_is_hidden_from_a_partner_is_hidden_in_the_rules_too() {
     assert_eq!((shared.members, shared.rules.join), (document.members, document.rules.join));
 }
 
+/// An area; each number another one.
+fn area(number: u32) -> Area {
+    let center = Point { longitude: number, latitude: number };
+    vec![Shape::Arc { center, radius: 1, offset_angle: 0, included_angle: 255 }]
+}
+
 #[test]
 fn a_policy_lowers_and_denies_and_never_raises_or_allows() {
     let mut document = group("sip:rail@two.example", &["alice", "sip:zoe@two.example"]);
@@ -250,9 +257,21 @@ fn a_policy_lowers_and_denies_and_never_raises_or_allows() {
         maximum_duration: Some(std::time::Duration::from_secs(60)),
         deny: vec!["allow-MCPTT-emergency-call".to_owned()],
         user_priorities: [(user_id("alice"), 7), (user_id("nobody"), 9)].into(),
+        permitted_area: Some(area(1)),
+        hang_timer: Some(std::time::Duration::from_secs(4)),
+        emergency_timeout: Some(std::time::Duration::from_secs(90)),
         ..GroupPolicy::default()
     };
     let effective = incoming(&document, &policy).unwrap();
+    // Where its members may use a group is a matter of the system that they are in: added, or put in place of what came.
+    let details = |document: &GroupDocument| {
+        (document.details.permitted_area.clone(), document.details.emergency_timeout)
+    };
+    assert_eq!(details(&effective), (policy.permitted_area.clone(), policy.emergency_timeout));
+    Arc::make_mut(&mut document.details).permitted_area = Some(area(2));
+    assert_eq!(details(&incoming(&document, &policy).unwrap()), details(&effective));
+    assert_eq!(details(&incoming(&document, &GroupPolicy::default()).unwrap()).0, Some(area(2)));
+    assert_eq!(effective.hang_timer, policy.hang_timer);
     assert_eq!((effective.priority, effective.max_participants), (Some(90), Some(5)));
     assert_eq!(effective.maximum_duration, policy.maximum_duration);
     assert_eq!(effective.rules.emergency_call, Who::Nobody);

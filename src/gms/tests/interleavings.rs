@@ -33,6 +33,7 @@ enum Input {
 }
 
 /// What a server says to another.
+#[allow(clippy::large_enum_variant, reason = "each is kept once")]
 #[derive(Clone, Debug)]
 enum Said {
     /// A request, or the result of one.
@@ -293,7 +294,7 @@ fn result(response: &GroupResponse) -> Response {
         operation: kind_of(response.operation).name().to_owned(),
         group_id: response.group.to_string(),
         transaction_id: response.transaction_id.clone(),
-        result: response.result.as_ref().map(|()| ()).map_err(reason),
+        result: response.result.as_ref().copied().map_err(reason),
         rejected: rejected.into_iter().map(|(group, code)| (group, ReasonCode::of(&code))).collect(),
         document: response.document.clone(),
     }
