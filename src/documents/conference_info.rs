@@ -22,7 +22,7 @@ pub struct ConferenceInfo {
 
 /// Endpoint status, who is in most first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are those of the standard")]
 pub enum EndpointStatus {
     Connected,
     DialingOut,

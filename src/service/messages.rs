@@ -1,11 +1,11 @@
 //! MESSAGE: which procedure it is for, by its bodies.
 
-use super::read::{Bodies, MAX_FORWARDS, canonical, fingerprint, unusable};
-use super::trust::{Sender, Unknown, malformed};
+use super::read::{Bodies, MAX_FORWARDS, canonical, fingerprint};
+use super::trust::{Sender, Unknown};
 use super::{ReplyKind, Service};
 use crate::documents::affiliation_command::AffiliationCommand;
-use crate::documents::gmop::{Gmop, OperationKind};
-use crate::documents::{Body, names};
+use crate::documents::gmop::{Gmop, Operation, OperationKind};
+use crate::documents::{Body, McInfo, Part, names};
 use crate::env::Time;
 use crate::mc::proposing::CommandAsk;
 use crate::mc::remote_change::Originator;
@@ -56,27 +56,8 @@ impl Service {
             return Err(Refusal::malformed("mcptt-info missing").into());
         };
         let info = canonical(info);
-        let said = info.req_type.as_deref();
-        let Some(part) = bodies.find(names::GMOP) else {
-            return Err(if said.is_none_or(is_taken) {
-                Refusal::UnsupportedBody { expected: names::GMOP }
-            } else {
-                Refusal::UnknownOperation
-            }
-            .into());
-        };
-        let operation = match Gmop::decode(&part.content, &self.setup.limits)? {
-            Gmop::Request(operation) => operation,
-            Gmop::Response(_) => return Err(Refusal::UnknownOperation.into()),
-        };
-        if let Some(said) = said {
-            if !is_taken(said) {
-                return Err(Refusal::UnknownOperation.into());
-            }
-            if takes(&operation.kind) && said != operation.kind.request_type() {
-                return Err(Refusal::malformed("mcptt-info and GMOP name different operations").into());
-            }
-        }
+        let part = gmop_part(&bodies, &info)?;
+        let operation = self.operation(part, &info)?;
         let hash = fingerprint(&part.content);
         let client = self.client_named(now, &user, info.client_id.as_deref(), flow);
         let groups =
@@ -101,6 +82,23 @@ impl Service {
         })
     }
 
+    /// The operation in a GMOP document, if users may ask it of our GMS.
+    fn operation(&self, part: &Part, info: &McInfo) -> Result<Operation, Unknown> {
+        let operation = match Gmop::decode(&part.content, &self.setup.limits)? {
+            Gmop::Request(operation) => operation,
+            Gmop::Response(_) => return Err(Refusal::UnknownOperation.into()),
+        };
+        if let Some(said) = info.req_type.as_deref() {
+            if !is_taken(said) {
+                return Err(Refusal::UnknownOperation.into());
+            }
+            if takes(&operation.kind) && said != operation.kind.request_type() {
+                return Err(Refusal::malformed("mcptt-info and GMOP name different operations").into());
+            }
+        }
+        Ok(operation)
+    }
+
     /// An affiliation command (TS 24.379 9.2.1.4): a proposal, or, with an outcome, what came of one.
     fn affiliation_command(
         &mut self,
@@ -111,28 +109,26 @@ impl Service {
         mut bodies: Bodies,
         service: McService,
     ) -> Result<(), Unknown> {
-        let refuse = |refusal| Unknown::Refuse(refusal);
-        self.addressed_participating(request).map_err(refuse)?;
+        self.addressed_participating(request)?;
         let info = bodies.info.take().map(|(_, info)| canonical(info));
         let sender = self.originator(now, flow, request, info.as_ref())?;
         let Some(info) = info else {
-            return Err(refuse(Refusal::malformed("mcptt-info missing")));
+            return Err(Refusal::malformed("mcptt-info missing").into());
         };
         let content_type = names::of(service).affiliation_command_type;
         let Some(part) = bodies.find(content_type) else {
-            return Err(refuse(Refusal::UnsupportedBody { expected: content_type }));
+            return Err(Refusal::UnsupportedBody { expected: content_type }.into());
         };
-        let mut command = AffiliationCommand::decode(&part.content, &self.setup.limits)
-            .map_err(|error| refuse(unusable(error)))?;
+        let mut command = AffiliationCommand::decode(&part.content, &self.setup.limits)?;
         if let (Originator::Function { caller, .. }, Some(said), Some(originator)) =
             (&sender, &mut command.outcome, &info.request_uri)
             && let Some(shown) = &mut said.in_reply_to
         {
             *shown = self.call_id_meant(caller, &UserId::new(originator.as_str()), shown);
         }
-        self.within_groups_limit(command.affiliate.len() + command.de_affiliate.len()).map_err(refuse)?;
+        self.within_groups_limit(command.affiliate.len() + command.de_affiliate.len())?;
         let document = Body { content_type: content_type.to_owned(), content: part.content.clone() };
-        let heading = heading(request).map_err(|error| refuse(malformed(error)))?;
+        let heading = heading(request)?;
         let client = match &sender {
             Originator::Client(user) => match self.model.user(user.as_str()).cloned() {
                 Some(user) => self.client_named(now, &user, info.client_id.as_deref(), flow),
@@ -161,6 +157,17 @@ fn heading(request: &Request) -> Result<Heading, Malformed> {
         call_id: request.call_id().to_owned(),
         cseq: request.cseq(),
         hops: hops.saturating_sub(1),
+    })
+}
+
+/// The GMOP document of a MESSAGE.
+fn gmop_part<'a>(bodies: &'a Bodies, info: &McInfo) -> Result<&'a Part, Refusal> {
+    bodies.find(names::GMOP).ok_or_else(|| {
+        if info.req_type.as_deref().is_none_or(is_taken) {
+            Refusal::UnsupportedBody { expected: names::GMOP }
+        } else {
+            Refusal::UnknownOperation
+        }
     })
 }
 

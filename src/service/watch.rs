@@ -133,7 +133,7 @@ impl Service {
     }
 
     /// Takes a subscription that may be: 200, and the first NOTIFY.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "time and identifiers come in as values")]
     pub(super) fn accept_subscription(
         &mut self,
         now: Time,

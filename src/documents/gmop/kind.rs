@@ -4,7 +4,7 @@
 
 /// Operations, by local name in either namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are those of the elements")]
 pub enum OperationKind {
     GetExcludingMemberlist,
     GroupRegroupCreation,

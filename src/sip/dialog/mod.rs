@@ -5,7 +5,7 @@ mod agent;
 mod called;
 mod calling;
 mod checks;
-#[allow(clippy::module_inception)]
+#[allow(clippy::module_inception, reason = "a room of several files, one of them about the dialog")]
 mod dialog;
 mod reliable;
 mod session;

@@ -43,7 +43,7 @@ impl Agent {
     ///
     /// # Errors
     /// [`NotSent`] if there is no way to the target, the session is not confirmed, or it has an open offer.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "time and identifiers come in as values")]
     pub fn in_session(
         &mut self,
         now: Time,

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A request method. Case matters (RFC 3261 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are those of the methods")]
 pub enum Method {
     Invite,
     Ack,

@@ -167,7 +167,7 @@ impl Notifier {
     /// Accepts a new subscription: 200 with `expires` and `contact`, and remembers the dialog. The user sends the first
     /// NOTIFY right after; with `expires` 0 (a fetch) it is the last too. Returns what to store; `None` if the request
     /// cannot make a dialog (answered 400) or names no event (489).
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "time and identifiers come in as values")]
     pub fn accept(
         &mut self,
         now: Time,
@@ -206,7 +206,7 @@ impl Notifier {
 
     /// Takes a SUBSCRIBE with a To tag: finds its dialog, else answers 481. `longest`: seconds that a refresh is granted
     /// at most (RFC 6665 4.2.1.1: less than asked for is right, more is not).
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "time and identifiers come in as values")]
     pub fn in_dialog(
         &mut self,
         now: Time,
@@ -232,7 +232,7 @@ impl Notifier {
     /// Sends (or queues behind the one that is not answered yet, replacing a queued one: the state is always full) a
     /// NOTIFY. `ended`: the reason of `terminated`; `None`: `active;expires=<rest>`, or `terminated;reason=timeout`
     /// if the subscription has ended by itself.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "time and identifiers come in as values")]
     pub fn notify(
         &mut self,
         now: Time,
@@ -251,7 +251,7 @@ impl Notifier {
     }
 
     /// Offers the answer to a request of ours; true if it was one of our NOTIFYs.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "time and identifiers come in as values")]
     pub fn answered(
         &mut self,
         now: Time,

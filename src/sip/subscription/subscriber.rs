@@ -196,7 +196,7 @@ impl Subscriber {
     ///
     /// # Errors
     /// [`NoHop`] if there is no way to the target. A draft without these headers has no way either.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "time and identifiers come in as values")]
     pub fn subscribe(
         &mut self,
         now: Time,
@@ -261,7 +261,7 @@ impl Subscriber {
 
     /// Takes a NOTIFY: finds its subscription and answers 200, else answers 481. `bad_body`: the answer in place of 200; what
     /// the NOTIFY says of the subscription counts all the same.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "time and identifiers come in as values")]
     pub fn notified(
         &mut self,
         now: Time,
@@ -290,7 +290,7 @@ impl Subscriber {
     }
 
     /// Offers the answer to a request of ours; true if it was one of our SUBSCRIBEs.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "time and identifiers come in as values")]
     pub fn answered(
         &mut self,
         now: Time,
