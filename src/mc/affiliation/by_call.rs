@@ -136,8 +136,8 @@ pub fn follow<W>(
     needed
 }
 
-/// TS 24.379 9.2.2.2.13, at the serving server: the owner has accepted. What the user himself ended meanwhile stays ended.
-/// From now on the owner, if it is elsewhere, notifies.
+/// TS 24.379 9.2.2.2.13, at the serving server: the owner has accepted. What the user himself ended meanwhile stays ended,
+/// and an owner elsewhere, which may have heard of that before it got the INVITE, is told so again. From now on it notifies.
 pub fn complete<W>(
     view: &mut View<'_>,
     user: &UserId,
@@ -150,6 +150,10 @@ pub fn complete<W>(
     let mut entries = of(&plan, client, service);
     for entry in entries.iter_mut().filter(|entry| entry.group == *group && entry.by_call) {
         (entry.status, entry.by_call) = (AffiliationStatus::Affiliated, false);
+    }
+    let ended = !entries.iter().any(|entry| entry.group == *group && counts(entry, view.now));
+    if ended && owner_of(view, group).is_some() {
+        plan.tell_owner(group, service);
     }
     plan.replace(client, service, entries);
     plan.finish_and_tell(view, outcome);
