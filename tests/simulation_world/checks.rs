@@ -362,6 +362,18 @@ pub fn calls(model: &Model) -> Vec<String> {
     calls
 }
 
+/// The calls of temporary groups that are there, with their participants.
+pub fn temporary_calls(model: &Model) -> BTreeMap<GroupId, Vec<String>> {
+    let mut all: BTreeMap<GroupId, Vec<String>> = BTreeMap::new();
+    for call in model.calls().filter(|call| call.group.temporary.is_some() && !call.orphaned) {
+        let participants = model.participants(call.id).filter(|one| !one.left);
+        all.entry(call.group.id.clone())
+            .or_default()
+            .extend(participants.map(|one| format!("{} {}", call.id, one.leg)));
+    }
+    all
+}
+
 /// Everything a model knows that can change, in a fixed order.
 fn told(model: &Model, systems: usize) -> BTreeSet<String> {
     let mut all = Vec::new();

@@ -4,6 +4,7 @@
 mod border;
 mod checks;
 mod phone;
+mod rung;
 mod server;
 mod setting;
 
@@ -16,6 +17,7 @@ use rand::{Rng, SeedableRng};
 use rollcall::model::{Fact, FactKey, Transport};
 use rollcall::node::{Input, Kept};
 use rollcall::sip::transaction::{ClientId, Flow, Transmit};
+use rung::Rung;
 use server::Server;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::SocketAddr;
@@ -39,6 +41,8 @@ pub struct World {
     loss: f64,
     repetition: f64,
     crash: f64,
+    /// Clients that calls of temporary groups ring.
+    rung: Rung,
     /// Nobody begins anything new.
     resting: bool,
     /// Show every message.
@@ -107,6 +111,7 @@ impl World {
             loss: if calm { 0.0 } else { rng.random_range(0.0..0.15) },
             repetition: if calm { 0.0 } else { rng.random_range(0.0..0.1) },
             crash: if calm { 0.0 } else { rng.random_range(0.0..0.06) },
+            rung: Rung::default(),
             resting: false,
             traces: std::env::var_os("TRACE").is_some(),
             crashes: 0,
@@ -313,6 +318,7 @@ impl World {
         self.trace(server, "<-", &self.phones[from].name, &message);
         self.servers[server].judge.heard(&message);
         self.servers[server].checks.heard(&self.phones[from].name, &message);
+        self.rung.heard(&message);
         let flow = Flow { transport: Transport::Udp, listener: 0, peer: address, connection: 0 };
         self.feed_message(server, &message, Input::Datagram { flow, octets });
     }
@@ -330,6 +336,7 @@ impl World {
         *self.between.entry(format!("{status}{}", message.method())).or_default() += 1;
         self.trace(to, "<-", "the other", &message);
         self.servers[to].judge.heard(&message);
+        self.rung.crossed(&message);
         self.feed_message(to, &message, input);
     }
 
@@ -371,6 +378,7 @@ impl World {
     }
 
     fn feed(&mut self, server: usize, input: Input) {
+        let before = self.servers[server].temporary_calls();
         let (number, leaving) = self.servers[server].feed(self.now, &mut self.rng, input);
         if let Some(number) = number {
             self.commits += 1;
@@ -382,6 +390,7 @@ impl World {
         }
         if self.servers[server].is_up() {
             self.servers[server].hold();
+            self.servers[server].kept_calls(&before);
             if self.rng.random_bool(0.01) {
                 self.servers[server].replayed();
             }
@@ -418,6 +427,7 @@ impl World {
         self.crashes += 1;
         self.trace_line(server, "dies");
         self.servers[server].die();
+        self.rung.forget();
         self.network.disconnect(server);
         let down = if self.rng.random_bool(0.5) { 0 } else { self.rng.random_range(1..4_000) };
         self.queue(self.now + down, Event::Up { server });
@@ -463,6 +473,7 @@ impl World {
         let name = self.phones[to].name.clone();
         self.trace(from, "->", &name, &message);
         self.servers[from].said(self.now, &name, &message);
+        self.rung.said(&name, &message);
         let octets = transmit.octets.clone();
         self.travel(|| Event::ToPhone { to, octets: octets.clone() });
     }

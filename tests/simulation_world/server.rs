@@ -8,7 +8,9 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rollcall::config::Config;
 use rollcall::env::{Ids, Time};
-use rollcall::model::{Change, Fact, FactKey, GroupDocument, Subscriber, Subscription, Transport};
+use rollcall::model::{
+    Change, Fact, FactKey, GroupDocument, GroupId, Side, Subscriber, Subscription, Transport,
+};
 use rollcall::node::{Batch, Core, Input, Kept, Node, Ready};
 use rollcall::sip::transaction::Transmit;
 use std::collections::{BTreeMap, VecDeque};
@@ -111,6 +113,26 @@ impl Server {
     /// Its calls with their participants.
     pub fn calls(&self) -> Vec<String> {
         self.node.as_ref().map(|node| checks::calls(node.service().model())).unwrap_or_default()
+    }
+
+    /// The calls of its temporary groups, with their participants.
+    pub fn temporary_calls(&self) -> BTreeMap<GroupId, Vec<String>> {
+        let Some(node) = &self.node else { return BTreeMap::new() };
+        checks::temporary_calls(node.service().model())
+    }
+
+    /// TS 23.280 10.2.4.3 step 5: whatever takes a temporary group away, message or timer, leaves its call as
+    /// it was.
+    pub fn kept_calls(&self, before: &BTreeMap<GroupId, Vec<String>>) {
+        let Some(node) = &self.node else { return };
+        let model = node.service().model();
+        for (group, calls) in before {
+            if model.group(Side::Mc, group.as_str()).is_none() {
+                let now = checks::calls(model);
+                let gone: Vec<_> = calls.iter().filter(|one| !now.contains(one)).collect();
+                assert!(gone.is_empty(), "the teardown of {group} cut its call: {gone:?}");
+            }
+        }
     }
 
     /// Starts from what is on disk.
