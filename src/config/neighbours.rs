@@ -160,6 +160,8 @@ pub struct Partner {
     pub may: Vec<Permission>,
     /// It tells us the members of its groups, and we tell it ours.
     pub shares_members: bool,
+    /// It is told who of our members takes part in its calls.
+    pub shares_participants: bool,
     /// Its answer to calls on constituents of temporary groups, where it differs from the policy.
     pub regrouped_call: Option<RegroupedCall>,
     /// A teardown is confirmed by the 200 to its notification.
@@ -242,6 +244,10 @@ impl Partner {
                 .key("shares_members", "Both systems tell each other the members of their groups.")
                 .boolean()
                 .or(false);
+            let shares_participants = partner
+                .key("shares_participants", "It is told who of our members takes part in a call that it controls, although it is not told the members of our groups (`shares_members`): its users see them on the roster of the call. Without it they see the group in their place.")
+                .boolean()
+                .or(false);
             let regrouped_call = partner
                 .key("regrouped_call", "As in `[policy]`, for calls from this system.")
                 .one_of(&REGROUPED_CALL)
@@ -282,6 +288,7 @@ impl Partner {
                 functions,
                 may,
                 shares_members,
+                shares_participants,
                 regrouped_call,
                 compact_7b,
                 provide_groups,

@@ -153,6 +153,16 @@ impl RosterTold {
     }
 }
 
+impl From<ConferenceInfo> for RosterTold {
+    /// What a full document says.
+    fn from(document: ConferenceInfo) -> Self {
+        let ConferenceInfo { entity, version, users, deleted } = document;
+        let extent = if deleted { Extent::Deleted } else { Extent::Full };
+        let users = users.into_iter().map(|(user, status)| (user, Some(status))).collect();
+        Self { entity, version, extent, users }
+    }
+}
+
 const OUTSIDE_TYPE: &str = "value outside its type";
 
 /// Attribute `state` of an element: `full` if it is not there (RFC 4575 5.1).

@@ -22,7 +22,7 @@ use super::session::Session;
 use super::terminating::AwaitClient;
 use super::{
     commencement, constituents, controlling, inviting, joining, leaving, non_controlling, originating,
-    restoring, terminating, upgrading,
+    restoring, roster, terminating, upgrading,
 };
 use crate::model::*;
 use crate::procedure::*;
@@ -101,7 +101,7 @@ impl Open {
     }
 
     /// After something happened to a call: its record follows, and a call that is over is forgotten.
-    fn settle(&mut self, model: &Model, id: CallRef, out: &mut Outcome<Over>) {
+    pub(super) fn settle(&mut self, model: &Model, id: CallRef, out: &mut Outcome<Over>) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         session.settle(model, out);
         if !session.over {
@@ -373,6 +373,7 @@ fn call_hears(
             LegEvent::OfferAnswered(result) => {
                 upgrading::offer_answered(view, session, leg, result, out);
             }
+            LegEvent::Confirmed if session.is_superior(leg) => roster::stands(view, session, leg, out),
             LegEvent::Progress(_)
             | LegEvent::Accepted(_)
             | LegEvent::GivenUp { .. }

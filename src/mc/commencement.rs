@@ -185,7 +185,8 @@ pub(super) fn start_tng1(view: &View<'_>, session: &Session, out: &mut Outcome<O
 /// Acts on the state of the set-up. Nothing happens once the caller is answered and the group's rules are met.
 pub(super) fn look(view: &mut View<'_>, session: &mut Session, out: &mut Outcome<Over>) {
     let minimum = usize::from(session.call.group.minimum_to_start);
-    let (accepted, pending) = (session.heads(), session.asked.len());
+    let named: usize = session.named.values().sum();
+    let (accepted, pending) = (session.heads() + named, session.asked.len());
     let group = session.call.group.id.clone();
     let inviting = State::of(Some(session)) == State::Inviting;
     let Some(commencement) = &mut session.commencement else {

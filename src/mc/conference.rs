@@ -10,6 +10,7 @@
 //! The two functions hand the request over in memory where they are one process.
 
 use super::remote_change::relayed;
+use super::roster;
 use super::session::members;
 use crate::documents::McInfo;
 use crate::documents::conference_info::{ConferenceInfo, EndpointStatus};
@@ -61,7 +62,7 @@ pub fn subscribe(
 /// (TS 24.379 10.1.3.4.1). The service has checked that it speaks for the user.
 ///
 /// # Errors
-/// As [`subscribe`]; 403: another function, or no agreement to call (179); 400: no user.
+/// As [`subscribe`] and [`roster::subscribe`]; 403: another function, or no agreement to call (179).
 pub fn subscribe_function(
     view: &View<'_>,
     caller: &Caller,
@@ -71,8 +72,9 @@ pub fn subscribe_function(
     if !caller.may(view.policy).call {
         return Err(Refusal::PartnerMayNot(caller.psi.clone()));
     }
+    // Without a user it is a controlling function, which has a part of the call itself.
     let Some(user) = info.calling_user.as_deref().map(UserId::new) else {
-        return Err(Refusal::malformed("mcptt-info: no mcptt-calling-user-id"));
+        return roster::subscribe(view, caller, call, info);
     };
     if !caller.participating {
         return Err(Refusal::NotPermitted { why: "only participating functions ask for users" });
@@ -147,27 +149,27 @@ fn call_behind(model: &Model, session: &Participation) -> Option<(CallRef, LegId
     }
 }
 
-/// The roster of a call, full state (TS 24.379 6.3.3.4). `None`: the call is over, and the last NOTIFY has no body.
-pub fn document(model: &Model, call: CallRef) -> Option<ConferenceInfo> {
+/// The roster of a call, full state (TS 24.379 6.3.3.4), as it is told to `audience`: everybody, but to the controlling
+/// function above us our own participants only. `None`: the call is over, and the last NOTIFY has no body.
+pub fn document(
+    model: &Model,
+    policy: &Policy,
+    call: CallRef,
+    audience: &Audience,
+) -> Option<ConferenceInfo> {
     let of = model.call(call)?;
-    let mut version: u32 = 0;
-    let mut users: BTreeMap<&UserId, EndpointStatus> = BTreeMap::new();
-    for participant in model.participants(call) {
-        version = version.saturating_add(participant.turns);
-        // The controlling function above a constituent's call is not a user of it.
-        if of.group.temporary.is_none() && !of.group.members.contains_key(&participant.user) {
-            continue;
+    let users = match (&of.superior, audience) {
+        (Some(superior), Audience::Focus(leg)) if superior.leg == *leg => {
+            if hides_participants(policy, of) {
+                BTreeMap::from([(UserId::new(of.group.id.as_str()), EndpointStatus::Connected)])
+            } else {
+                own(model, of)
+            }
         }
-        let status = if participant.left { EndpointStatus::Disconnected } else { EndpointStatus::Connected };
-        users
-            .entry(&participant.user)
-            .and_modify(|known| {
-                if status == EndpointStatus::Connected {
-                    *known = status;
-                }
-            })
-            .or_insert(status);
-    }
+        _ => everybody(model, of, None),
+    };
+    let turns = model.participants(call).map(|participant| participant.turns);
+    let version = turns.chain(model.rosters(call).map(|roster| roster.turns)).fold(0, u32::saturating_add);
     Some(ConferenceInfo {
         entity: name(of).to_string(),
         version,
@@ -176,11 +178,76 @@ pub fn document(model: &Model, call: CallRef) -> Option<ConferenceInfo> {
     })
 }
 
+/// Whether the system that controls the temporary group is not told who takes part of a constituent of ours, and gets the
+/// constituent in their place.
+pub fn hides_participants(policy: &Policy, call: &Call) -> bool {
+    let partner = call.superior.as_ref().and_then(|superior| policy.partner(superior.temporary.domain()));
+    partner.is_some_and(|partner| !partner.shares_members && !partner.shares_participants)
+}
+
+/// Users with their status.
+pub(super) type Users = BTreeMap<UserId, EndpointStatus>;
+
+/// Participants that this server has itself: those that stand for others are not among them.
+fn own(model: &Model, call: &Call) -> Users {
+    let mut users = Users::new();
+    for participant in model.participants(call.id) {
+        // The controlling function above a constituent's call is not a user of it.
+        let listed = match &call.group.temporary {
+            Some(_) => !roster::is_constituent(call, &participant.user),
+            None => call.group.members.contains_key(&participant.user),
+        };
+        if listed {
+            let status = status(!participant.left);
+            add(&mut users, participant.user.clone(), status);
+        }
+    }
+    users
+}
+
+/// Everybody who is in a call, each once: our own participants, and those whom other controlling functions told of. A
+/// constituent whose server names nobody stands for its members. `now`: in place of what that function told before.
+pub(super) fn everybody(model: &Model, call: &Call, now: Option<&Roster>) -> Users {
+    let mut users = own(model, call);
+    let told = |of: &GroupId| now.filter(|now| now.of == *of).or_else(|| model.roster(call.id, of));
+    if let Some(superior) = &call.superior {
+        // Its name for us is not needed: our participants are here.
+        let others = told(&superior.temporary).into_iter().flat_map(|roster| &roster.users);
+        for (user, connected) in others.filter(|(user, _)| user.as_str() != call.group.id.as_str()) {
+            add(&mut users, user.clone(), status(*connected));
+        }
+    }
+    for seat in model.participants(call.id).filter(|one| roster::is_constituent(call, &one.user)) {
+        let roster = told(&GroupId::new(seat.user.as_str()));
+        let members =
+            roster.into_iter().flat_map(|roster| &roster.users).filter(|(user, _)| *user != seat.user);
+        let mut named = false;
+        for (user, connected) in members {
+            named = true;
+            add(&mut users, user.clone(), status(*connected && !seat.left));
+        }
+        if !named {
+            add(&mut users, seat.user.clone(), status(!seat.left));
+        }
+    }
+    users
+}
+
+fn status(connected: bool) -> EndpointStatus {
+    if connected { EndpointStatus::Connected } else { EndpointStatus::Disconnected }
+}
+
+/// Who is connected anywhere is connected.
+fn add(users: &mut Users, user: UserId, status: EndpointStatus) {
+    users.entry(user).and_modify(|known| *known = status.min(*known)).or_insert(status);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::mc::testing::*;
     use crate::model::testing::*;
+    use crate::procedure::testing::policy;
 
     /// A call of alice and bob on `fire`; carol is asked.
     fn running(change: impl FnOnce(&mut GroupDocument)) -> (Switchboard, CallRef) {
@@ -329,7 +396,7 @@ mod tests {
     fn the_roster_names_who_is_in_and_who_was_and_its_version_always_rises() {
         let (mut board, call) = running(|_| ());
         let roster = |board: &Switchboard| {
-            let document = document(&board.world.model, call).unwrap();
+            let document = document(&board.world.model, &policy(), call, &Audience::Participant).unwrap();
             assert_eq!(document.entity, "sip:fire@one.example");
             assert!(!document.deleted);
             let users: Vec<_> = document
@@ -385,7 +452,7 @@ mod tests {
         board.reject("carol", 486);
         let bob = board.phone("bob");
         board.hang_up(bob);
-        assert_eq!(document(&board.world.model, call), None);
+        assert_eq!(document(&board.world.model, &policy(), call, &Audience::Participant), None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use super::commencement::{self, Held};
 use super::inviting::{self, Invitee};
 use super::non_controlling::State;
 use super::session::{Session, WithClients};
-use super::{groups, leaving};
+use super::{groups, leaving, roster};
 use crate::documents::McInfo;
 use crate::model::*;
 use crate::procedure::*;
@@ -174,6 +174,7 @@ pub(super) fn accepted(
     out: &mut Outcome<Over>,
 ) {
     let Some(name) = inviting::seat(view, session, leg, None, out) else { return };
+    roster::stands(view, session, leg, out);
     // Whom it has is in its hands, and its own rules say which of its members the call needs.
     let group = GroupId::new(name.as_str());
     if let Some(commencement) = &mut session.commencement {

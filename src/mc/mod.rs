@@ -41,6 +41,7 @@ mod regrouped;
 mod relaying;
 pub mod remote_change;
 mod restoring;
+pub mod roster;
 mod session;
 pub mod settings;
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! After a restart: calls and sessions as the facts tell of them. What waited for an answer is not among the facts, so
 //! everything that was not established is released.
 
-use super::leaving;
 use super::session::Session;
+use super::{leaving, roster};
 use crate::model::*;
 use crate::procedure::*;
 use std::collections::BTreeSet;
@@ -49,6 +49,7 @@ pub(super) fn calls(view: &mut View<'_>, out: &mut Outcome<Over>) -> Vec<Session
         if let Some(at) = call.ends {
             out.sends.push(Send::WakeAt { at, wake: Wake::Tng3(call.id) });
         }
+        roster::restored(view, &session, out);
         sessions.push(session);
     }
     sessions

@@ -2,8 +2,8 @@
 //! procedures of this room share it; what of it outlives a restart is in `Fact::Call` and `Fact::Participant`.
 
 use super::commencement::{Commencement, Needs};
-use super::groups;
 use super::upgrading::Passed;
+use super::{groups, roster};
 use crate::documents::{McInfo, SessionDescription, sdp::MediaLeg};
 use crate::env::Time;
 use crate::model::*;
@@ -34,6 +34,9 @@ pub(super) struct Session {
     pub asked: BTreeMap<LegId, Asked>,
     legs_of: BTreeMap<UserId, Vec<LegId>>,
     past: BTreeMap<UserId, (LegId, u32)>,
+    /// How many members of a constituent its own server names, on its leg, beyond the one that its seat counts for. Known
+    /// while the caller waits.
+    pub named: BTreeMap<LegId, usize>,
     /// Members who declined: not asked again in this call.
     pub declined: BTreeSet<UserId>,
     /// Constituents of ours whose own call was running when this one began, with those whom that call had: it is part of
@@ -95,6 +98,7 @@ impl Session {
             asked: BTreeMap::new(),
             legs_of: BTreeMap::new(),
             past: BTreeMap::new(),
+            named: BTreeMap::new(),
             declined: BTreeSet::new(),
             taken_along: BTreeMap::new(),
             passed: None,
@@ -137,8 +141,7 @@ impl Session {
 
     /// Whether this participant stands for a constituent of the temporary group, whose own server speaks for its members.
     pub fn is_constituent(&self, user: &UserId) -> bool {
-        let temporary = self.call.group.temporary.as_ref();
-        temporary.is_some_and(|parts| parts.constituents.iter().any(|one| one.as_str() == user.as_str()))
+        roster::is_constituent(&self.call, user)
     }
 
     /// Whether a leg leads to the controlling function of the temporary group that this call is part of.
@@ -271,6 +274,7 @@ impl Session {
             turns = turns.saturating_add(more);
         }
         self.past.insert(seat.user.clone(), (leg, turns));
+        roster::left(view.model, self, leg, &seat.user, out);
         let gone = Participant { left: true, turns, media_port: 0, ..self.participant(leg, &seat) };
         out.changes.push(Change::Put(Fact::Participant(gone)));
         self.roster(out);
@@ -311,6 +315,7 @@ impl Session {
             out.changes.push(Change::Remove(FactKey::Call(id)));
             out.sends.push(Send::RosterEnds { call: id });
         }
+        roster::ended(view.model, self, out);
         for (leg, seat) in std::mem::take(&mut self.seats) {
             view.media.give_back(seat.port);
             out.changes.push(Change::Remove(FactKey::Participant(id, leg)));

@@ -83,6 +83,8 @@ pub enum Fact {
     /// The subscriber has not taken the state as it is now: a notification with the full state is owed, also after a
     /// restart. A record of its own, because it comes and goes with every notification and the subscription stays.
     Untold(SubscriptionRef),
+    /// Whom another controlling function has in a call.
+    Roster(Roster),
 }
 
 /// Names a record.
@@ -140,6 +142,8 @@ pub enum FactKey {
     LastPublish(GroupId, UserId, Service),
     /// Of [`Fact::Untold`].
     Untold(SubscriptionRef),
+    /// Of [`Fact::Roster`]: the call, and for whom the other function speaks.
+    Roster(CallRef, GroupId),
 }
 
 impl Fact {
@@ -182,6 +186,7 @@ impl Fact {
                 FactKey::LastPublish(last.group.clone(), last.user.clone(), last.service)
             }
             Self::Untold(subscription) => FactKey::Untold(*subscription),
+            Self::Roster(roster) => FactKey::Roster(roster.call, roster.of.clone()),
         }
     }
 }

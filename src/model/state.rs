@@ -35,6 +35,7 @@ pub struct Model {
     calls: BTreeMap<CallRef, Call>,
     call_of_group: PerService<HashMap<GroupId, CallRef>>,
     participants: BTreeMap<CallRef, BTreeMap<LegId, Participant>>,
+    rosters: BTreeMap<CallRef, BTreeMap<GroupId, Roster>>,
     participations: BTreeMap<ParticipationRef, Participation>,
     participations_of: HashMap<UserId, BTreeSet<ParticipationRef>>,
     legs: BTreeMap<LegId, Leg>,
@@ -129,6 +130,7 @@ impl Model {
             Fact::OwnedAffiliation(owned) => self.put_owned_affiliation(owned),
             Fact::LastPublish(last) => self.put_last_publish(last),
             Fact::Untold(subscription) => self.put_untold(subscription),
+            Fact::Roster(roster) => self.put_roster(roster),
         }
     }
 
@@ -163,6 +165,7 @@ impl Model {
             }
             FactKey::LastPublish(group, user, service) => self.remove_last_publish(group, user, *service),
             FactKey::Untold(subscription) => self.remove_untold(*subscription),
+            FactKey::Roster(call, of) => self.remove_roster(*call, of),
         }
     }
 }

@@ -219,6 +219,7 @@ fn partner(entry: &config::Partner) -> Partner {
         enters: entry.gateway.entry,
         hides: entry.gateway.hidden.is_some(),
         shares_members: entry.shares_members,
+        shares_participants: entry.shares_participants,
         regrouped_call: entry.regrouped_call,
         compact_7b: entry.compact_7b,
         provide_groups: entry.provide_groups,

@@ -49,6 +49,9 @@ pub struct Partner {
     pub may: Permissions,
     /// Both systems tell each other the members of their groups (trusted mutual aid).
     pub shares_members: bool,
+    /// It is told who of our members is in a call that it controls, even where it is not told the members of our groups: then
+    /// its users see them on the roster. Else they see the group in their place.
+    pub shares_participants: bool,
     /// What its users hear who call a constituent of a temporary group; `None`: as anybody.
     pub regrouped_call: Option<RegroupedCall>,
     /// A teardown is confirmed by the 200 to its notification, in both directions, and not by a MESSAGE of its own.
@@ -77,6 +80,7 @@ impl Default for Partner {
             functions: Functions::default(),
             may: Permissions::default(),
             shares_members: false,
+            shares_participants: false,
             regrouped_call: None,
             compact_7b: false,
             provide_groups: false,

@@ -267,6 +267,24 @@ pub enum Send {
         /// The call.
         call: CallRef,
     },
+    /// What another controlling function tells of a call changed its roster: every watcher gets a NOTIFY, but not the
+    /// function above us, which is told of our own participants only (TS 24.379 10.1.3.4.2).
+    RosterHeard {
+        /// The call.
+        call: CallRef,
+    },
+    /// Another controlling function has no part of the call any more: it gets its last NOTIFY.
+    RosterEndsFor {
+        /// The call.
+        call: CallRef,
+        /// Our leg to it.
+        leg: LegId,
+    },
+    /// The other controlling function is in this process: this leg hears its roster.
+    RosterHandedOver {
+        /// The leg that hears it.
+        to: LegId,
+    },
     /// A word between the functions of a call.
     Call(CallSend),
     /// Wake me: [`Wake`] comes back at that time unless the instance is over by then.

@@ -20,13 +20,13 @@ use super::render::{info_body, requested, with_draft_body};
 use super::requests::about;
 use super::trust::{Sender, Unknown};
 use super::{Service, Work};
-use crate::documents::conference_info::{ConferenceInfo, RosterTold};
+use crate::documents::conference_info::{ConferenceInfo, Extent, RosterTold};
 use crate::documents::{Body, McInfo, multipart, names};
 use crate::env::Time;
-use crate::mc::{conference, status_elsewhere};
+use crate::mc::{conference, roster, status_elsewhere};
 use crate::model::{
-    Audience, CallRef, FunctionKind, GroupId, LegLink, LegOwner, ParticipationRef, Psi, Service as McService,
-    Subscriber, Subscription, SubscriptionRef, Watch, WatchRef, Watched, Watching,
+    Audience, CallRef, FunctionKind, GroupId, Leg, LegId, LegLink, LegOwner, ParticipationRef, Psi,
+    Service as McService, Subscriber, Subscription, SubscriptionRef, Watch, WatchRef, Watched, Watching,
 };
 use crate::procedure::{Answer, Heard, Refusal};
 use crate::sip::message::{Draft, OutBody, Request};
@@ -235,38 +235,46 @@ impl Service {
     /// The SUBSCRIBE for a client (TS 24.379 10.1.3.3): to the session identity that the controlling function gave.
     pub(super) fn render_session_watch(&mut self, watch: &Watch, session: ParticipationRef) -> Draft {
         let known = self.model.participation(session);
-        let leg = known.and_then(|session| self.model.leg(session.core_leg));
-        let target = leg.and_then(|leg| match &leg.link {
-            LegLink::Dialog(dialog) => Some(dialog.remote_target.clone()),
-            LegLink::Memory(_) => None,
-        });
-        let service = leg.map_or(McService::Mcptt, |leg| leg.service);
+        let leg = known.and_then(|session| self.model.leg(session.core_leg)).cloned();
         let info = known.map(|session| about(session.group.as_str(), session.user.as_str()));
-        self.render_roster_watch(watch, target, service, info)
+        self.render_roster_watch(watch, leg.as_ref(), info)
     }
 
-    /// A SUBSCRIBE to a roster at a session identity.
-    fn render_roster_watch(
-        &mut self,
-        watch: &Watch,
-        target: Option<String>,
-        service: McService,
-        info: Option<McInfo>,
-    ) -> Draft {
+    /// The SUBSCRIBE to the other controlling function of a call (TS 24.379 10.1.3.4.3, 10.1.3.5.3). It names the group that
+    /// is asked about and the one that asks, as the INVITE between the two does.
+    pub(super) fn render_focus_watch(&mut self, watch: &Watch, leg: LegId) -> Draft {
+        let leg = self.model.leg(leg).cloned();
+        let call = leg.as_ref().and_then(|leg| match leg.owner {
+            LegOwner::Call(call) => self.model.call(call),
+            LegOwner::Participation(_) => None,
+        });
+        let seat = leg.as_ref().zip(call).and_then(|(leg, call)| self.model.participant(call.id, leg.id));
+        let info = seat.zip(call).map(|(seat, call)| McInfo {
+            request_uri: Some(seat.user.to_string()),
+            calling_group: Some(call.group.id.to_string()),
+            ..McInfo::default()
+        });
+        self.render_roster_watch(watch, leg.as_ref(), info)
+    }
+
+    /// A SUBSCRIBE to a roster at the session identity at the other end of a leg.
+    fn render_roster_watch(&mut self, watch: &Watch, leg: Option<&Leg>, info: Option<McInfo>) -> Draft {
+        let service = leg.map_or(McService::Mcptt, |leg| leg.service);
         let mut draft = requested(self.subscribe_head(watch, "conference", TAKEN, service), service);
-        if let Some(target) = target {
+        if let Some(LegLink::Dialog(dialog)) = leg.map(|leg| &leg.link) {
+            let target = &dialog.remote_target;
             for (name, value) in &mut draft.headers {
                 if *name == Name::To {
                     *value = format!("<{target}>");
                 }
             }
-            draft.uri = target;
+            draft.uri.clone_from(target);
         }
         with_draft_body(draft, info.iter().map(|info| info_body(info, service)).collect())
     }
 
     /// Reads a notification about a roster.
-    pub(super) fn roster_told(&self, bodies: &Bodies) -> Result<Heard, Refusal> {
+    pub(super) fn roster_told(&self, watch: &Watch, bodies: &Bodies) -> Result<Heard, Refusal> {
         if bodies.parts.is_empty() {
             return Ok(Heard::Nothing);
         }
@@ -274,7 +282,28 @@ impl Service {
             return Err(Refusal::UnsupportedBody { expected: names::CONFERENCE_INFO });
         };
         let told = RosterTold::decode(&part.content, &self.setup.limits).map_err(unusable)?;
+        let limit = self.setup.limits.roster_users;
+        let known = if told.extent == Extent::Partial { self.users_known(watch) } else { 0 };
+        if known.saturating_add(told.users.len()) > limit {
+            return Err(Refusal::malformed(format!("conference-info: more than {limit} users")));
+        }
         Ok(Heard::Roster(canonical_roster(told)))
+    }
+
+    /// How many users were heard of last.
+    fn users_known(&self, watch: &Watch) -> usize {
+        match &watch.what {
+            Watching::Session { .. } => {
+                self.rosters.heard.get(&watch.id).map_or(0, |heard| heard.users.len())
+            }
+            Watching::Focus { leg } => {
+                let Some(LegOwner::Call(call)) = self.model.leg(*leg).map(|leg| leg.owner) else { return 0 };
+                let seat = self.model.participant(call, *leg);
+                let known = seat.and_then(|seat| self.model.roster(call, &GroupId::new(seat.user.as_str())));
+                known.map_or(0, |known| known.users.len())
+            }
+            _ => 0,
+        }
     }
 
     /// Our subscription is over.
@@ -287,17 +316,71 @@ impl Service {
         &self,
         subscription: &Subscription,
         (call, service, audience): (CallRef, McService, &Audience),
-        roster: impl FnOnce() -> Option<Bytes>,
+        roster: impl FnOnce(&Audience) -> Option<Bytes>,
     ) -> (Vec<(Name, String)>, Option<OutBody>) {
         let headers = notification_headers(self.psi_of(LegOwner::Call(call)), service);
         let Some(known) = self.model.call(call) else { return (headers, None) };
-        let reader = match audience {
-            Audience::Participant => subscription.subscriber.to_string(),
-            Audience::ServedElsewhere(user) => user.to_string(),
-            Audience::Focus(_) => String::new(),
+        let superior = known.superior.as_ref().map(|superior| superior.leg);
+        // Nearly everybody is told the same.
+        let (reader, group, same) = match audience {
+            Audience::Participant => {
+                (subscription.subscriber.to_string(), conference::name(known), Audience::Participant)
+            }
+            Audience::ServedElsewhere(user) => {
+                (user.to_string(), conference::name(known), Audience::Participant)
+            }
+            Audience::Focus(leg) => {
+                let seat = self.model.participant(call, *leg).map(|seat| seat.user.to_string());
+                let same = if superior == Some(*leg) { audience.clone() } else { Audience::Participant };
+                (seat.unwrap_or_default(), &known.group.id, same)
+            }
         };
-        let roster = roster().unwrap_or_default();
-        (headers, Some(notification_body(reader, conference::name(known), service, roster)))
+        let roster = roster(&same).unwrap_or_default();
+        (headers, Some(notification_body(reader, group, service, roster)))
+    }
+
+    /// The document of a call here.
+    pub(super) fn roster_document(&self, call: CallRef, audience: &Audience) -> Option<Bytes> {
+        Some(conference::document(&self.model, &self.setup.policy, call, audience)?.encode().into())
+    }
+
+    /// The roster of a call changed: its watchers are told, and the other controlling functions in this process. `own`: our
+    /// own participants changed, of whom a function above us is told, unless it is told nobody.
+    pub(super) fn notify_roster(&mut self, now: Time, call: CallRef, own: bool) {
+        let of = self.model.call(call);
+        let superior = of.and_then(|of| of.superior.as_ref()).map(|superior| superior.leg);
+        let above = own && of.is_some_and(|of| !conference::hides_participants(&self.setup.policy, of));
+        let is_told = |watched: &Watched| match watched {
+            Watched::Conference { audience: Audience::Focus(leg), .. } => above || superior != Some(*leg),
+            _ => true,
+        };
+        let watchers = self.model.watchers_of_call(call).filter(|watcher| is_told(&watcher.watched));
+        let watchers: Vec<SubscriptionRef> = watchers.map(|watcher| watcher.id).collect();
+        self.notify_each(now, watchers, None, None);
+        for leg in roster::in_memory(&self.model, call, own) {
+            self.hand_roster_over(now, leg);
+        }
+    }
+
+    /// A call is over, or one of its other controlling functions has no part of it any more.
+    pub(super) fn end_roster(&mut self, now: Time, call: CallRef, only: Option<LegId>) {
+        let concerned = |watched: &Watched| match (only, watched) {
+            (None, _) => true,
+            (Some(leg), Watched::Conference { audience, .. }) => *audience == Audience::Focus(leg),
+            _ => false,
+        };
+        let watchers = self.model.watchers_of_call(call).filter(|watcher| concerned(&watcher.watched));
+        let watchers: Vec<SubscriptionRef> = watchers.map(|watcher| watcher.id).collect();
+        self.notify_each(now, watchers, None, Some(GONE));
+    }
+
+    /// One controlling function of this process hears the roster of the other.
+    pub(super) fn hand_roster_over(&mut self, now: Time, to: LegId) {
+        if let Some(told) = roster::handed_over(&self.model, &self.setup.policy, to) {
+            let (view, open) = (&mut view!(self, now), &mut self.open);
+            let outcome = roster::heard(view, open, to, None, Heard::Roster(told));
+            self.carry_out(now, outcome);
+        }
     }
 
     /// The NOTIFY about a call elsewhere: what its controlling function told.

@@ -475,8 +475,11 @@ impl Service {
                 let outcome = crate::mc::calls::deaffiliated(view, open, &user, &client, service, &group);
                 self.carry_out(now, outcome);
             }
-            Send::Roster { call } => self.notify_roster(now, call, None),
-            Send::RosterEnds { call } => self.notify_roster(now, call, Some("noresource")),
+            Send::Roster { call } => self.notify_roster(now, call, true),
+            Send::RosterHeard { call } => self.notify_roster(now, call, false),
+            Send::RosterEnds { call } => self.end_roster(now, call, None),
+            Send::RosterEndsFor { call, leg } => self.end_roster(now, call, Some(leg)),
+            Send::RosterHandedOver { to } => self.hand_roster_over(now, to),
             Send::Call(send) => self.send_call(now, send),
             Send::WakeAt { at, wake } => self.set_alarm(at, Alarm::Wake(wake)),
         }

@@ -12,7 +12,7 @@ use crate::model::{
 use crate::procedure::{
     Acceptance, Answer, AnswerModeHeader, Invitation, Progress, Rejection, SharedMembers, Warning,
 };
-use crate::sip::message::{Draft, Method, Reply, Uri};
+use crate::sip::message::{Draft, Method, Reply, Uri, values};
 use crate::sip::wire::Name;
 
 /// Option tags that we list in INVITE towards others (TS 24.379 6.3.3.1.2).
@@ -123,16 +123,22 @@ impl Service {
 
     /// A Warning value (TS 24.379 4.4.1).
     pub(super) fn warning(&self, warning: &Warning) -> String {
-        let agent = &self.setup.policy.warning_agent;
+        let values::Warning { code, agent, text } = self.warning_value(warning);
+        format!("{code} {agent} \"{text}\"")
+    }
+
+    /// The same as a value.
+    pub(super) fn warning_value(&self, warning: &Warning) -> values::Warning {
         let text: String = warning
             .text
             .chars()
             .map(|c| if c == '"' || c == '\\' || c.is_control() { ' ' } else { c })
             .collect();
-        match warning.code {
-            Some(code) => format!("399 {agent} \"{code:03} {text}\""),
-            None => format!("399 {agent} \"{text}\""),
-        }
+        let text = match warning.code {
+            Some(code) => format!("{code:03} {text}"),
+            None => text,
+        };
+        values::Warning { code: 399, agent: self.setup.policy.warning_agent.clone(), text }
     }
 
     /// A provisional answer to INVITE.

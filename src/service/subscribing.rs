@@ -49,12 +49,11 @@ impl Service {
             return;
         }
         if let Err(refusal) = self.exit(&watch.at, needs_of_watch(&watch.what)) {
-            let status = refusal.answer().status;
-            return self.watch_ended(
-                now,
-                id,
-                End::Refused { status, retry_after: None, min_expires: None, warnings: Vec::new() },
-            );
+            let answer = refusal.answer();
+            let warnings = answer.warnings.iter().map(|warning| self.warning_value(warning)).collect();
+            let status = answer.status;
+            let end = End::Refused { status, retry_after: None, min_expires: None, warnings };
+            return self.watch_ended(now, id, end);
         }
         let draft = self.render_watch(&watch);
         // The notifier grants what it likes; it may not take less (TS 24.379 9.2.1.2, 9.2.2.2.7).
@@ -179,7 +178,9 @@ impl Service {
             }
             Watching::GroupDocument { .. } => mc::group_policy::heard(&mut view!(self, now), &watch, heard),
             Watching::Session { id: session } => return self.hear_session(now, &watch, *session, heard),
-            Watching::Focus { .. } => return,
+            Watching::Focus { leg } => {
+                mc::roster::heard(&mut view!(self, now), &mut self.open, *leg, Some(id), heard)
+            }
         };
         self.carry_out(now, outcome);
     }
@@ -220,7 +221,7 @@ impl Service {
             Watching::GroupDocument { group } => {
                 Ok(self.document_told(group, &bodies)?.map_or(Heard::Nothing, Heard::Group))
             }
-            Watching::Session { .. } | Watching::Focus { .. } => self.roster_told(&bodies),
+            Watching::Session { .. } | Watching::Focus { .. } => self.roster_told(watch, &bodies),
         }
     }
 
@@ -271,7 +272,7 @@ impl Service {
         match &watch.what {
             Watching::GroupDocument { group } => self.render_document_watch(watch, group),
             Watching::Session { id } => self.render_session_watch(watch, *id),
-            Watching::Focus { .. } => self.subscribe_head(watch, "conference", "", McService::Mcptt),
+            Watching::Focus { leg } => self.render_focus_watch(watch, *leg),
             Watching::GroupAffiliation { group, user, service } => {
                 let mut parts = vec![info_body(&about(group.as_str(), user.as_str()), *service)];
                 if let Some(filter) = pidf::tuple_filter(user.as_str()) {

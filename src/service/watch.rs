@@ -9,10 +9,10 @@ use crate::env::Time;
 use crate::mc::affiliation::owning;
 use crate::mc::dynamic::Shown;
 use crate::mc::remote_change::Originator;
-use crate::mc::{conference, dynamic, status};
+use crate::mc::{dynamic, status};
 use crate::model::{
-    Audience, CallRef, Change, ClientId, Fact, FactKey, GroupId, LegOwner, Service as McService, Side,
-    Subscriber, Subscription, SubscriptionRef, UserId, Watched, Watching,
+    Change, ClientId, Fact, FactKey, GroupId, LegOwner, Service as McService, Side, Subscriber, Subscription,
+    SubscriptionRef, UserId, Watched, Watching,
 };
 use crate::procedure::{Place, Refusal};
 use crate::sip::dialog::UNTOLD_CSEQ;
@@ -271,13 +271,6 @@ impl Service {
         self.notify_each(now, watching, p_id, None);
     }
 
-    /// The roster of a call changed, or the call is over (`ended`).
-    pub(super) fn notify_roster(&mut self, now: Time, call: CallRef, ended: Option<&str>) {
-        let watching: Vec<SubscriptionRef> =
-            self.model.watchers_of_call(call).map(|watcher| watcher.id).collect();
-        self.notify_each(now, watching, None, ended);
-    }
-
     /// Sends a NOTIFY with the full state; `ended` ends the subscription.
     pub(super) fn notify(&mut self, now: Time, id: SubscriptionRef, p_id: Option<&str>, ended: Option<&str>) {
         self.notify_each(now, vec![id], p_id, ended);
@@ -378,10 +371,9 @@ impl Service {
             Watched::Session { id, service } => self.session_notification(subscription, *id, *service),
             Watched::Conference { call, service, audience } => {
                 let (call, service) = (*call, *service);
-                let same = Watched::Conference { call, service, audience: Audience::Participant };
-                self.roster_notification(subscription, (call, service, audience), || {
-                    shared
-                        .once(&same, true, || Some(conference::document(&self.model, call)?.encode().into()))
+                self.roster_notification(subscription, (call, service, audience), |audience| {
+                    let same = Watched::Conference { call, service, audience: audience.clone() };
+                    shared.once(&same, true, || self.roster_document(call, audience))
                 })
             }
         }

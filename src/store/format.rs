@@ -217,6 +217,12 @@ fn samples() -> Vec<Fact> {
         }));
     }
     facts.push(Fact::Untold(SubscriptionRef(30)));
+    facts.push(Fact::Roster(Roster {
+        call: CallRef(10),
+        of: "sip:rail@two.example".into(),
+        users: vec![("sip:yan@two.example".into(), true), ("sip:zoe@two.example".into(), false)],
+        turns: 7,
+    }));
     let (group, user) = (GroupId::from("sip:t@one.example"), UserId::from("sip:alice@one.example"));
     let notices = [
         Notice::Regrouped {

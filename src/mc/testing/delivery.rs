@@ -3,7 +3,7 @@
 
 use super::lines::{invitation_written, written};
 use super::*;
-use crate::mc::conference;
+use crate::mc::{conference, roster};
 
 impl Switchboard {
     /// Hands words over until nobody says anything more.
@@ -29,13 +29,23 @@ impl Switchboard {
                 Send::Call(word) => self.queue.push_back(Waiting::Word(word)),
                 Send::WakeAt { at, wake } => self.wakes.push((at, wake)),
                 Send::Roster { call } => {
-                    let document = conference::document(&self.world.model, call).expect("a roster");
+                    let document = self.roster(call).expect("a roster");
                     let users: Vec<_> = document.users.iter().map(|(user, _)| short(user)).collect();
                     let part = self.world.model.call(call).is_some_and(|call| call.superior.is_some());
                     assert!(part || !users.is_empty());
                 }
                 Send::RosterEnds { call } => {
-                    assert!(conference::document(&self.world.model, call).is_none());
+                    assert!(self.roster(call).is_none());
+                }
+                // The service knows who watches.
+                Send::RosterHeard { .. } | Send::RosterEndsFor { .. } | Send::Watch(_) | Send::Unwatch(_) => {
+                }
+                Send::RosterHandedOver { to } => {
+                    let told = roster::handed_over(&self.world.model, &self.world.policy, to);
+                    let told = told.expect("the other end of a leg in memory");
+                    let (view, open) = (&mut self.world.view(), &mut self.open);
+                    let outcome = roster::heard(view, open, to, None, Heard::Roster(told));
+                    self.take(outcome);
                 }
                 Send::AffiliationStatus { user, .. } => {
                     self.lines.push(format!("NOTIFY of {}", short(user.as_str())));
@@ -55,6 +65,11 @@ impl Switchboard {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    fn roster(&self, call: CallRef) -> Option<crate::documents::conference_info::ConferenceInfo> {
+        let (model, policy) = (&self.world.model, &self.world.policy);
+        conference::document(model, policy, call, &Audience::Participant)
     }
 
     fn send(&mut self, word: CallSend) {

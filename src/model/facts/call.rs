@@ -84,6 +84,20 @@ pub struct Participant {
     pub turns: u32,
 }
 
+/// Whom another controlling function has in a call on a temporary group, as it told last (TS 24.379 10.1.3.4.3, 10.1.3.5.3).
+/// The record stays until the call ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roster {
+    /// The call, as it is here.
+    pub call: CallRef,
+    /// For whom the function speaks: a constituent, or the temporary group if it is above us.
+    pub of: GroupId,
+    /// The users it names, in order, and whether they are in the session.
+    pub users: Vec<(UserId, bool)>,
+    /// How often this changed. Counts in the `version` as the turns of a [`Participant`].
+    pub turns: u32,
+}
+
 /// A session of a served user at the participating function.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Participation {

@@ -34,6 +34,19 @@ impl Model {
         }
     }
 
+    pub(super) fn put_roster(&mut self, roster: Roster) {
+        self.rosters.entry(roster.call).or_default().insert(roster.of.clone(), roster);
+    }
+
+    pub(super) fn remove_roster(&mut self, call: CallRef, of: &GroupId) {
+        if let Some(rosters) = self.rosters.get_mut(&call) {
+            rosters.remove(of);
+            if rosters.is_empty() {
+                self.rosters.remove(&call);
+            }
+        }
+    }
+
     pub(super) fn put_participation(&mut self, participation: Participation) {
         self.remove_participation(participation.id);
         let of_user = self.participations_of.entry(participation.user.clone()).or_default();
@@ -79,6 +92,16 @@ impl Model {
     /// One participant.
     pub fn participant(&self, call: CallRef, leg: LegId) -> Option<&Participant> {
         self.participants.get(&call).and_then(|legs| legs.get(&leg))
+    }
+
+    /// What other controlling functions told of a call, in order of the groups they speak for.
+    pub fn rosters(&self, call: CallRef) -> impl Iterator<Item = &Roster> {
+        self.rosters.get(&call).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// What the one told that speaks for this group.
+    pub fn roster(&self, call: CallRef, of: &GroupId) -> Option<&Roster> {
+        self.rosters.get(&call).and_then(|rosters| rosters.get(of))
     }
 
     /// A session at the participating function.

@@ -1,0 +1,1 @@
+//! The roster of a call that several servers have a part of.
