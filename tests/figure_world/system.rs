@@ -138,7 +138,7 @@ fn literal(key: &str, value: &str, domain: &str) -> String {
         let words: Vec<String> = value.split(',').filter(|one| !one.is_empty()).map(word).collect();
         format!("[{}]", words.join(", "))
     };
-    if key == "may" {
+    if key == "may" || key == "we_may" {
         list(&|word| format!("\"{word}\""))
     } else if value.parse::<u32>().is_ok() || value == "true" || value == "false" {
         value.to_owned()

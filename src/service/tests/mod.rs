@@ -1,6 +1,7 @@
 //! The service by itself: what clients send, what they hear, and the facts that are kept. Every input is committed at
 //! once; a restart builds the service again from the facts.
 
+mod border;
 mod functions;
 mod group_data;
 mod limits;
