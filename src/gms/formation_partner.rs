@@ -14,6 +14,9 @@
 //!    reserved -- cancel, or T-regroup-reserve --> free
 //! ```
 //!
+//! The result of a check names no members, to no partner: whoever is in a constituent is told by the own system (7), and
+//! called through it. A partner that names some is not refused; nothing is kept of it.
+//!
 //! Two formations that want the same group: the one that finds it reserved is refused, unless the identity of its
 //! temporary group comes before that of the other in order; then it waits a little for the other to get the group or to
 //! give it up. So of any number that want each other's groups in several systems at once, one gets all: whoever comes
