@@ -259,7 +259,7 @@ impl AwaitControlling {
         };
         let mut outcome = Outcome::default();
         let unsure = (200..300).contains(&status) || says_nothing(status);
-        self.not_affiliated(view, Came::ToAnEnd { unsure }, &mut outcome);
+        self.not_affiliated(view, Came::End { unsure }, &mut outcome);
         outcome
     }
 
@@ -348,7 +348,7 @@ impl AwaitControlling {
     }
 
     fn refuse(self, view: &mut View<'_>, rejection: Rejection) -> Outcome<Self> {
-        let came = if says_nothing(rejection.status) { Came::ToSilence } else { Came::ToNothing };
+        let came = if says_nothing(rejection.status) { Came::Silence } else { Came::Nothing };
         let refuse = CallSend::Refuse { leg: self.client_leg, rejection: Box::new(rejection) };
         let mut outcome = Outcome::end(Vec::new(), vec![Send::Call(refuse)]);
         self.not_affiliated(view, came, &mut outcome);

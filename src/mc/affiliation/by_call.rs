@@ -171,7 +171,7 @@ pub fn give_up<W>(
     outcome: &mut Outcome<W>,
 ) -> bool {
     if owner_of(view, group).is_none() {
-        cancel(view, user, client, service, group, Came::ToNothing, outcome);
+        cancel(view, user, client, service, group, Came::Nothing, outcome);
         return false;
     }
     let mut plan = Plan::new(view.model, user);
@@ -185,15 +185,15 @@ pub fn give_up<W>(
     true
 }
 
-/// What came of a call that did not affiliate.
+/// What a call that did not affiliate came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Came {
     /// It was refused.
-    ToNothing,
+    Nothing,
     /// Nobody knows: an owner elsewhere may have accepted it, and its answer was lost.
-    ToSilence,
+    Silence,
     /// It was given up before. `unsure`: an owner elsewhere accepted it all the same, or may have.
-    ToAnEnd {
+    End {
         /// See above.
         unsure: bool,
     },
@@ -211,9 +211,9 @@ pub fn cancel<W>(
     outcome: &mut Outcome<W>,
 ) {
     let (status, unsure) = match came {
-        Came::ToNothing => (AffiliationStatus::Affiliating, false),
-        Came::ToSilence => (AffiliationStatus::Affiliating, true),
-        Came::ToAnEnd { unsure } => (AffiliationStatus::Deaffiliating, unsure),
+        Came::Nothing => (AffiliationStatus::Affiliating, false),
+        Came::Silence => (AffiliationStatus::Affiliating, true),
+        Came::End { unsure } => (AffiliationStatus::Deaffiliating, unsure),
     };
     let mut plan = Plan::new(view.model, user);
     plan.keep(client, |entry| {

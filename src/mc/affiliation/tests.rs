@@ -559,7 +559,7 @@ fn a_set_that_a_client_publishes_during_its_call_is_its_own() {
     done(&mut world, ask("alice", "a", &["fire"]));
     world.run(|view| {
         let mut outcome: Outcome<Over> = Outcome::default();
-        by_call::cancel(view, &alice, &client, Service::Mcptt, &fire, by_call::Came::ToSilence, &mut outcome);
+        by_call::cancel(view, &alice, &client, Service::Mcptt, &fire, by_call::Came::Silence, &mut outcome);
         outcome
     });
     assert_eq!(groups_of(&world, "alice", "a"), ["fire"], "the refusal of the call takes nothing away");
