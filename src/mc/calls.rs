@@ -21,8 +21,8 @@ use super::relaying::{self, Relay, stray};
 use super::session::Session;
 use super::terminating::AwaitClient;
 use super::{
-    commencement, constituents, controlling, inviting, joining, leaving, non_controlling, originating,
-    restoring, roster, terminating, upgrading,
+    admitting, commencement, constituents, controlling, inviting, joining, leaving, non_controlling,
+    originating, restoring, roster, terminating, upgrading,
 };
 use crate::model::*;
 use crate::procedure::*;
@@ -332,6 +332,9 @@ fn call_hears(
     event: LegEvent,
     out: &mut Outcome<Over>,
 ) {
+    if admitting::hears(view, session, leg, &event, out) {
+        return;
+    }
     if session.commencement.as_ref().is_some_and(|commencement| commencement.caller.leg == leg) {
         match event {
             LegEvent::Cancelled

@@ -136,7 +136,21 @@ pub(super) fn ask(
     session: &mut Session,
     group: &GroupId,
     out: &mut Outcome<Over>,
-) -> Result<(), Refusal> {
+) -> Result<LegId, Refusal> {
+    ask_for(view, session, group, None, out)
+}
+
+/// The same for a user who wants to come into the call (`admitting`); `None`: for whoever began it.
+///
+/// # Errors
+/// [`Refusal::NoResources`].
+pub(super) fn ask_for(
+    view: &mut View<'_>,
+    session: &mut Session,
+    group: &GroupId,
+    caller: Option<&UserId>,
+    out: &mut Outcome<Over>,
+) -> Result<LegId, Refusal> {
     let call = &session.call;
     let info = McInfo {
         request_uri: Some(group.to_string()),
@@ -146,7 +160,8 @@ pub(super) fn ask(
     // TS 24.380 14.2.3: an MCPTT group is invited with a priority.
     let priority = Some(call.group.priority.unwrap_or(DEFAULT_PRIORITY));
     let to = Party::NonControlling { group: group.clone() };
-    inviting::send(view, session, Invitee { name: UserId::new(group.as_str()), to, info, priority }, out)
+    let name = UserId::new(group.as_str());
+    inviting::send(view, session, Invitee { name, to, info, caller: caller.cloned(), priority }, out)
 }
 
 /// Floor priority of a group that has none (TS 24.380 12.1.2.2: the lowest is the default).
@@ -226,6 +241,11 @@ pub(super) fn refused(
         None if !session.call.group.prearranged && says(&rejection.warnings, AUTHORISED) => {
             vouched(view, session, out);
             commencement::look(view, session, out);
+        }
+        // It vouches for the caller and has nobody else to bring.
+        None if says(&rejection.warnings, AUTHORISED) => {
+            vouched(view, session, out);
+            commencement::refused(view, session, &asked.user, rejection, out);
         }
         None => commencement::refused(view, session, &asked.user, rejection, out),
     }

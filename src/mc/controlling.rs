@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// An INVITE as the controlling function reads it.
+#[derive(Debug)]
 pub(super) struct Request {
     pub leg: LegId,
     pub user: UserId,

@@ -21,7 +21,8 @@ pub(super) fn invite(
 ) -> Result<(), Refusal> {
     let info = info(session, user);
     let to = Party::Terminating { user: user.clone(), clients: clients.iter().cloned().collect() };
-    send(view, session, Invitee { name: user.clone(), to, info, priority: None }, out)
+    send(view, session, Invitee { name: user.clone(), to, info, caller: None, priority: None }, out)
+        .map(|_| ())
 }
 
 /// Who is invited into a call of the controlling function.
@@ -32,6 +33,8 @@ pub(super) struct Invitee {
     pub to: Party,
     /// What it says beside what every INVITE of the call says.
     pub info: McInfo,
+    /// Who calls; `None`: whoever began the call.
+    pub caller: Option<UserId>,
     /// Floor priority; `None`: that of a member of this name.
     pub priority: Option<u8>,
 }
@@ -45,8 +48,8 @@ pub(super) fn send(
     session: &mut Session,
     invitee: Invitee,
     out: &mut Outcome<Over>,
-) -> Result<(), Refusal> {
-    let Invitee { name, to, info, priority } = invitee;
+) -> Result<LegId, Refusal> {
+    let Invitee { name, to, info, caller, priority } = invitee;
     let port = view.media.take().ok_or(Refusal::NoResources { what: "media ports" })?;
     let leg = LegId(view.ids.number());
     let call = &session.call;
@@ -54,10 +57,11 @@ pub(super) fn send(
     let mut media = media_leg(view, &call.group, session.members(), &name, leg, port, false);
     media.priority = priority.or(media.priority);
     let kind = if call.group.prearranged { "prearranged" } else { "chat" };
+    // In the part of a constituent: who called on the temporary group.
+    let began = call.superior.as_ref().map_or(&call.initiator, |above| &above.caller);
     let mut info = McInfo {
         session_type: Some(kind.to_owned()),
-        // In the part of a constituent: who called on the temporary group.
-        calling_user: Some(call.superior.as_ref().map_or(&call.initiator, |above| &above.caller).to_string()),
+        calling_user: Some(caller.as_ref().unwrap_or(began).to_string()),
         broadcast: call.broadcast.then_some(true),
         organisation: template.info.organisation.clone(),
         kept: template.info.kept.clone(),
@@ -85,7 +89,7 @@ pub(super) fn send(
         invitation: Box::new(invitation),
     }));
     session.ask(leg, name, port);
-    Ok(())
+    Ok(leg)
 }
 
 /// Step 3: a member accepted. The place may be taken by now by somebody who came without being asked.

@@ -12,7 +12,7 @@ use super::affiliation::by_call;
 use super::calls::Open;
 use super::controlling::{Request, Standing, acceptable, affiliated};
 use super::session::{Session, media_leg, session_identity};
-use super::{commencement, constituents, groups, inviting, upgrading};
+use super::{admitting, commencement, constituents, groups, inviting, upgrading};
 use crate::model::*;
 use crate::procedure::*;
 
@@ -26,7 +26,13 @@ pub(super) fn join(
     request: Request,
 ) -> Result<(LegOwner, Outcome<Over>), Refusal> {
     priority_allowed(view, session, &request)?;
-    let standing = standing(view, session, &request)?;
+    let standing = match standing(view, session, &request) {
+        Err(refusal @ Refusal::NotAffiliated(_)) => {
+            may_join(session, &request.user)?;
+            return admitting::ask(view, session, request, refusal);
+        }
+        standing => standing?,
+    };
     may_join(session, &request.user)?;
     enter(view, session, request, standing)
 }
@@ -112,7 +118,7 @@ fn may_join(session: &Session, user: &UserId) -> Result<(), Refusal> {
 }
 
 /// Step 15 d to r.
-fn enter(
+pub(super) fn enter(
     view: &mut View<'_>,
     session: &mut Session,
     request: Request,

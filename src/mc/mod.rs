@@ -18,6 +18,7 @@
 //! | `status`, `status_elsewhere`, `dynamic` | watching affiliations of a user, of one elsewhere, and what goes on in a group |
 //! | `entity_tag` | entity tags of what is published |
 
+mod admitting;
 pub mod affiliation;
 pub mod calls;
 mod commencement;

@@ -95,7 +95,7 @@ pub(super) fn incoming(
             }
             (Some(Do::Invite), _) => begin(view, open, request),
             (Some(Do::TakeAlong), Some(session)) => Ok(merge(view, session, request)),
-            _ => Err(Refusal::FocusAssigned),
+            _ => Err(Refusal::FocusAssigned { authorised: request.authorised }),
         }
     });
     if result.is_err() {
@@ -171,7 +171,7 @@ fn begin(
     enough(&document, &document.members, &invitees)?;
     invitees.remove(&caller);
     if invitees.is_empty() {
-        return Err(Refusal::TooFewMembers);
+        return Err(if authorised { Refusal::NobodyElse } else { Refusal::TooFewMembers });
     }
     let required: BTreeSet<UserId> = document
         .members

@@ -1,6 +1,7 @@
 //! A group call at its controlling function while it runs: who is in, who is asked, what the caller waits for. The
 //! procedures of this room share it; what of it outlives a restart is in `Fact::Call` and `Fact::Participant`.
 
+use super::admitting::{self, Join};
 use super::commencement::{Commencement, Needs};
 use super::upgrading::Passed;
 use super::{groups, roster};
@@ -42,6 +43,8 @@ pub(super) struct Session {
     /// Constituents of ours whose own call was running when this one began, with those whom that call had: it is part of
     /// this one, and they are not invited.
     pub taken_along: BTreeMap<GroupId, BTreeSet<UserId>>,
+    /// Users who want to come in, and for whom their system is asked.
+    pub joins: Vec<Join>,
     /// What a member asked for and the controlling function above us decides.
     pub passed: Option<Box<Passed>>,
     /// The call is over; [`super::calls`] forgets it.
@@ -101,6 +104,7 @@ impl Session {
             named: BTreeMap::new(),
             declined: BTreeSet::new(),
             taken_along: BTreeMap::new(),
+            joins: Vec::new(),
             passed: None,
             over: false,
         }
@@ -304,6 +308,7 @@ impl Session {
         if let Some(commencement) = self.commencement.take() {
             view.media.give_back(commencement.caller.port);
         }
+        admitting::over(self, out);
         for (leg, asked) in std::mem::take(&mut self.asked) {
             view.media.give_back(asked.port);
             out.sends.push(Send::Call(CallSend::Cancel { leg }));

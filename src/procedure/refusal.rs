@@ -233,7 +233,13 @@ pub enum Refusal {
     InCallAlready(UserId),
     /// 128: another controlling function has the group in a call.
     #[error("isfocus already assigned")]
-    FocusAssigned,
+    FocusAssigned {
+        /// The caller is a member who may begin the call (147): it may join it.
+        authorised: bool,
+    },
+    /// Nobody but the caller is affiliated, who may begin the call (112 and 147).
+    #[error("nobody but the caller is affiliated")]
+    NobodyElse,
     /// The group is no constituent of the temporary group that is named.
     #[error("the group is not part of that temporary group")]
     NotRegroupedInto,
@@ -419,7 +425,13 @@ impl Refusal {
             Self::TooFewMembers => Answer::warned(480, 112),
             Self::NoFocus => Answer::warned(403, 104),
             Self::InCallAlready(_) => Answer::warned(486, 123),
-            Self::FocusAssigned => Answer::warned(403, 128),
+            Self::FocusAssigned { authorised } => {
+                let codes: &[u16] = if *authorised { &[128, 147] } else { &[128] };
+                Answer { warnings: codes.iter().copied().map(Warning::coded).collect(), ..Answer::plain(403) }
+            }
+            Self::NobodyElse => {
+                Answer { warnings: vec![Warning::coded(112), Warning::coded(147)], ..Answer::plain(480) }
+            }
             Self::NotRegroupedInto => Answer::worded(403, "the group is not part of that temporary group"),
             Self::MembersInstead(members) => Answer { members: Some(members.clone()), ..Answer::plain(403) },
             Self::MayBegin => Answer::warned(403, 147),

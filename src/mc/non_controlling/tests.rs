@@ -244,9 +244,11 @@ fn a_running_call_is_taken_along_and_splits_off_again() {
     assert!(board.lose(cf).is_empty());
     assert!(board.the_call().superior.is_none());
     assert_eq!(board.in_call(board.the_call().id), ["alice", "bob", "carol"]);
-    // And once more.
+    // And once more; of its members that want to come in it knows who may.
     let (cf, lines) = board.ask_constituent(invitation("sip:zoe@two.example"));
     assert_eq!(lines, ["cf <- 200 123"]);
+    let (_, lines) = board.ask_constituent(invitation("dave"));
+    assert_eq!(lines, ["cf <- 403 128 147"]);
     assert!(board.hang_up(cf).is_empty());
     assert_eq!(board.in_call(board.the_call().id), ["alice", "bob", "carol"]);
 }
@@ -373,4 +375,15 @@ fn checks_come_in_their_order() {
     board.put_group(document);
     assert_eq!(refused(&mut board, &asked), (480, Some(112)));
     assert_eq!(board.world.media.in_use(), 0);
+}
+
+#[test]
+fn a_caller_who_is_the_only_affiliated_member_is_vouched_for() {
+    let mut board = board();
+    for (user, client) in [("bob", "b1"), ("carol", "c1")] {
+        board.deaffiliate(user, client, "fire", &[]);
+    }
+    let (_, lines) = board.ask_constituent(invitation("alice"));
+    assert_eq!(lines, ["cf <- 480 112 147"]);
+    board.assert_quiet();
 }
