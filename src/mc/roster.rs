@@ -282,6 +282,3 @@ pub fn in_memory(model: &Model, call: CallRef, own: bool) -> Vec<LegId> {
         })
         .collect()
 }
-
-#[cfg(test)]
-mod tests;

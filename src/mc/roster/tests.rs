@@ -1,1 +1,0 @@
-//! The roster of a call that several servers have a part of.
