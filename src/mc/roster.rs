@@ -240,9 +240,11 @@ fn count(
     if session.is_superior(leg) || super::commencement::needs(session).is_none() {
         return;
     }
+    // The caller, who has no seat before the answer, is no member that came.
+    let caller = session.commencement.as_ref().map(|commencement| &commencement.caller.user);
     let is_new = |user: &UserId| {
         let seated = session.legs_of(user).iter().any(|leg| session.seats.contains_key(leg));
-        !seated && !session.is_constituent(user)
+        !seated && !session.is_constituent(user) && caller != Some(user)
     };
     let connected = users.iter().filter(|(_, connected)| **connected).map(|(user, _)| user);
     let named: Vec<&UserId> = connected.filter(|user| is_new(user)).collect();
@@ -282,3 +284,6 @@ pub fn in_memory(model: &Model, call: CallRef, own: bool) -> Vec<LegId> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use crate::mc::{conference, roster};
 
 impl Switchboard {
     /// Hands words over until nobody says anything more.
-    pub(super) fn run(&mut self) -> Vec<String> {
+    pub(in crate::mc) fn run(&mut self) -> Vec<String> {
         while let Some(next) = self.queue.pop_front() {
             match next {
                 Waiting::Word(word) => self.send(word),
@@ -21,7 +21,7 @@ impl Switchboard {
     }
 
     /// Keeps the facts and takes what is sent.
-    pub(super) fn take(&mut self, outcome: Outcome<Over>) {
+    pub(in crate::mc) fn take(&mut self, outcome: Outcome<Over>) {
         self.world.keep(&outcome);
         self.log.extend(outcome.log);
         for send in outcome.sends {
