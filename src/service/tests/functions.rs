@@ -141,9 +141,9 @@ fn a_request_that_meets_an_overloaded_function_is_sent_again_and_at_last_given_u
     assert_ne!(first.get(wire::Name::CSeq), second.get(wire::Name::CSeq));
     // Nobody answers: one more attempt begins in time, a further one would come after it.
     world.wait(Duration::from_secs(80));
-    let attempts: std::collections::BTreeSet<_> =
-        world.published().iter().map(|(_, publish)| publish.get(wire::Name::CSeq)).collect();
-    assert_eq!(attempts.len(), 2, "the second and the third");
+    let mut attempts = world.published();
+    attempts.retain(|(_, publish)| publish.get(wire::Name::CSeq) != second.get(wire::Name::CSeq));
+    assert_eq!(attempts.len(), 1, "the third");
     assert!(world.facts.is_empty());
     assert!(world.service.requests.is_empty());
     assert_eq!(world.service.alarms.len(), 0);
