@@ -5,12 +5,13 @@
 use super::phone::group_of;
 use super::setting::TEMPORARY;
 use crate::outside::message::{Message, parameter};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Clients that a call of a temporary group rings or has, by client and group: the Call-ID of the INVITE, and whether the
 /// client has said anything. The CANCEL of one that has not must wait (RFC 3261 9.1), and nobody sees that it is over.
+/// Then the INVITEs that were seen, by client and Call-ID.
 #[derive(Debug, Default)]
-pub struct Rung(BTreeMap<(String, String), (String, bool)>);
+pub struct Rung(BTreeMap<(String, String), (String, bool)>, BTreeSet<(String, String)>);
 
 impl Rung {
     /// Calls may have ended: a system died, or the group is another one.
@@ -56,6 +57,10 @@ impl Rung {
                     return;
                 }
                 let call_id = message.value("Call-ID").to_owned();
+                // The INVITE of a call that was given up goes on until the client has said something.
+                if !self.1.insert((name.to_owned(), call_id.clone())) {
+                    return;
+                }
                 let before = self.0.insert((name.to_owned(), group.clone()), (call_id.clone(), false));
                 let twice = before.is_some_and(|(other, rings)| other != call_id && rings);
                 assert!(!twice, "{name} is rung twice for a call on {group}");
