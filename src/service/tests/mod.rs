@@ -5,6 +5,7 @@ mod border;
 mod functions;
 mod group_data;
 mod limits;
+mod rosters;
 mod sessions;
 mod trust;
 
