@@ -141,7 +141,7 @@ impl Commencement {
 impl Needs {
     /// The rows of TS 24.379 6.3.3.3. `minimum`: `on-network-minimum-number-to-start`.
     fn decide(&self, accepted: usize, pending: usize, minimum: usize) -> Decision {
-        if self.tng1 == Tng1::Running && !self.missing.is_empty() {
+        if self.awaits_required() {
             return Decision::Wait;
         }
         if accepted >= minimum {
@@ -149,6 +149,11 @@ impl Needs {
         }
         // Not in the clause: nobody is left who could make up the number.
         if pending == 0 { Decision::GiveUp } else { Decision::Wait }
+    }
+
+    /// TNG1 runs for members who are not in the call.
+    pub fn awaits_required(&self) -> bool {
+        self.tng1 == Tng1::Running && !self.missing.is_empty()
     }
 
     /// A member will not come. True if the call is abandoned for it.

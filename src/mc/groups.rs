@@ -318,8 +318,13 @@ mod tests {
         for merged in [false, true] {
             let mut world = world();
             world.run(|view| changed(view, formation()));
-            let superior =
-                Superior { leg: LegId(7), temporary: group_id("joint"), caller: user_id("zoe"), merged };
+            let superior = Superior {
+                leg: LegId(7),
+                temporary: group_id("joint"),
+                caller: user_id("zoe"),
+                merged,
+                awaits_required: false,
+            };
             let part = Call { superior: Some(superior), ..call(1, group("fire", &["alice"])) };
             world.apply(&[Change::Put(Fact::Call(part))]);
             world.run(|view| changed(view, teardown()));

@@ -200,7 +200,13 @@ fn begin(
         // TNG3 is the controlling function's.
         ends: None,
         orphaned: false,
-        superior: Some(Superior { leg, temporary: temporary.clone(), caller: caller.clone(), merged: false }),
+        superior: Some(Superior {
+            leg,
+            temporary: temporary.clone(),
+            caller: caller.clone(),
+            merged: false,
+            awaits_required: false,
+        }),
     };
     let template = Template {
         info: invitation.info,
@@ -268,7 +274,8 @@ fn merge(view: &mut View<'_>, session: &mut Session, request: Request) -> (CallR
     let id = session.call.id;
     note(&mut out, format!("call {id} on {} is part of that on {temporary} now", session.call.group.id));
     let name = UserId::new(temporary.as_str());
-    session.call.superior = Some(Superior { leg, temporary, caller: caller.clone(), merged: true });
+    session.call.superior =
+        Some(Superior { leg, temporary, caller: caller.clone(), merged: true, awaits_required: false });
     session.touch();
     let mut warnings = vouching(authorised);
     warnings.push(Warning::coded(RUNNING));

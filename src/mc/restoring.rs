@@ -33,6 +33,12 @@ pub(super) fn calls(view: &mut View<'_>, out: &mut Outcome<Over>) -> Vec<Session
             session.end(view, "it was not established when the server stopped", out);
             continue;
         }
+        // Their invitations are lost: they will not come, which is what the expiry of TNG1 means.
+        let abandons = call.group.on_acknowledgement_timeout == OnTimeout::Abandon;
+        if abandons && call.superior.as_ref().is_some_and(|superior| superior.awaits_required) {
+            session.end(view, "required members were still awaited when the server stopped", out);
+            continue;
+        }
         let gone: Vec<LegId> = session.seats.keys().copied().filter(|leg| !stands(model, *leg)).collect();
         for leg in gone {
             release(model, leg, out);

@@ -339,6 +339,11 @@ impl Session {
 
     /// The record of the call follows, as soon as there is something that a peer was told.
     pub fn settle(&mut self, model: &Model, out: &mut Outcome<Over>) {
+        let awaits = self.needs.as_ref().is_some_and(Needs::awaits_required);
+        if let Some(superior) = self.call.superior.as_mut().filter(|one| one.awaits_required != awaits) {
+            superior.awaits_required = awaits;
+            self.changed = true;
+        }
         if self.over || !self.changed || (!self.stored && self.seats.is_empty()) {
             return;
         }

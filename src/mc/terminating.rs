@@ -447,6 +447,7 @@ mod tests {
             temporary: group_id("sip:tg@two.example"),
             caller: user_id("sip:zoe@two.example"),
             merged: true,
+            awaits_required: false,
         });
         board.world.apply(&[Change::Put(Fact::Call(call))]);
         let (_, lines) = board.invite_from_elsewhere(from("two", "bob", "sip:tg@two.example"));

@@ -160,6 +160,7 @@ fn samples() -> Vec<Fact> {
                 temporary: "sip:tg@two.example".into(),
                 caller: "sip:zoe@two.example".into(),
                 merged: true,
+                awaits_required: number == 1,
             }),
         }));
     }

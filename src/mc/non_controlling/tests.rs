@@ -134,6 +134,22 @@ fn a_constituent_may_proceed_without_its_required_members() {
 }
 
 #[test]
+fn a_restart_while_a_required_member_is_awaited_ends_the_constituent_unless_it_may_proceed() {
+    let (mut board, _) = carol_required(|_| ());
+    board.accept("bob");
+    assert_eq!(sorted(board.restart()), ["bob <- BYE", "cf <- BYE"]);
+    let proceed = |group: &mut GroupDocument| group.on_acknowledgement_timeout = OnTimeout::Proceed;
+    let (mut board, _) = carol_required(proceed);
+    board.accept("bob");
+    assert!(board.restart().is_empty());
+    // Whoever came is awaited no more.
+    let (mut board, _) = carol_required(|_| ());
+    board.accept("bob");
+    board.accept("carol");
+    assert!(board.restart().is_empty());
+}
+
+#[test]
 fn the_controlling_function_may_do_without_the_required_members() {
     let carol = Member { required: true, ..Member::default() };
     let mut board = Switchboard::fire_of(&[("carol", carol)], |_| ());

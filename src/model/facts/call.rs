@@ -47,6 +47,8 @@ pub struct Superior {
     pub caller: UserId,
     /// The call ran before: it splits off and goes on when the controlling function releases it.
     pub merged: bool,
+    /// It was answered while TNG1 runs for required members of ours who are not in the call (TS 24.379 6.3.3.3).
+    pub awaits_required: bool,
 }
 
 /// What the call gives way to, lowest first (TS 24.379 6.2.8.1): emergency beats imminent peril.
