@@ -79,7 +79,13 @@ pub fn configurations_agree(servers: &[Server]) {
                     let is_same = has.as_ref() == Some(document);
                     // Whoever asks for a configuration says nothing more if its policy then refuses what came.
                     let is_useless = has.is_none() && !partner.decisions.supports(document);
-                    assert!(is_same || is_useless, "{} has of {}: {}", partner.domain(), group.id, told(has.as_ref()));
+                    assert!(
+                        is_same || is_useless,
+                        "{} has of {}: {}",
+                        partner.domain(),
+                        group.id,
+                        told(has.as_ref())
+                    );
                     assert_eq!(document.priority, group.priority, "{} as it is now", group.id);
                     let theirs = |user: &&_| is_in(user, partner.domain());
                     let members =
