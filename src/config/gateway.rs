@@ -48,7 +48,7 @@ impl Gateway {
         }
         let hide_at = Cell::new(0);
         let hide = partner
-            .key("hide_topology", "At the exit point nothing leaves that shows what is behind the gateway: it speaks by its own PSI, host and product, in headers and in SDP. Identities of users and groups stay as they are (TS 23.280 5.2.10.7).")
+            .key("hide_topology", "At the exit point nothing leaves that shows what is behind the gateway: it speaks by its own PSI, host and product, in headers and in the SDP of our media function. A client's own offer keeps its media address. Identities of users and groups stay as they are (TS 23.280 5.2.10.7).")
             .boolean()
             .at(&hide_at)
             .or(false);

@@ -77,8 +77,10 @@ pub fn configurations_agree(servers: &[Server]) {
                         ..received.document.clone()
                     });
                     let is_same = has.as_ref() == Some(document);
-                    // Whoever asks for a configuration says nothing more if its policy then refuses what came.
-                    let is_useless = has.is_none() && !partner.decisions.supports(document);
+                    // Whoever asks for a configuration says nothing more if its policy then refuses what came, and asks
+                    // again when it needs it.
+                    let mut decisions = partner.earlier.iter().chain([&partner.decisions]);
+                    let is_useless = has.is_none() && decisions.any(|decided| !decided.supports(document));
                     assert!(
                         is_same || is_useless,
                         "{} has of {}: {}",

@@ -23,6 +23,8 @@ pub struct Server {
     nature: Nature,
     /// What its administrator wants now.
     pub decisions: Decisions,
+    /// What he wanted before.
+    pub earlier: Vec<Decisions>,
     config: Config,
     /// `None`: it is down.
     node: Option<Node>,
@@ -56,6 +58,7 @@ impl Server {
             systems,
             nature,
             decisions,
+            earlier: Vec::new(),
             config,
             node: None,
             starts: 0,
@@ -75,7 +78,7 @@ impl Server {
 
     /// Its administrator decides anew; it takes that over if it is up, and otherwise when it starts.
     pub fn reload(&mut self, rng: &mut StdRng) {
-        self.decisions = Decisions::new(rng, self.system);
+        self.earlier.push(std::mem::replace(&mut self.decisions, Decisions::new(rng, self.system)));
         self.config = self.nature.configuration(&self.decisions);
         if let Some(node) = &mut self.node {
             node.reload(&self.config);
