@@ -289,27 +289,11 @@ fn reach(view: &mut View<'_>, session: &mut Session, invitees: Vec<WithClients>,
 fn invite_all(
     view: &mut View<'_>,
     session: &mut Session,
-    mut invitees: Vec<WithClients>,
+    invitees: Vec<WithClients>,
     out: &mut Outcome<Over>,
 ) {
-    let required =
-        |session: &Session, user: &UserId| session.members().get(user).is_some_and(|member| member.required);
-    invitees.sort_by_key(|(user, _)| !required(session, user));
-    for (user, clients) in invitees {
-        let calls = session.commencement.is_some() && user == session.call.initiator;
-        let along = session.taken_along.values().any(|users| users.contains(&user));
-        if calls || along || !session.legs_of(&user).is_empty() || session.declined.contains(&user) {
-            continue;
-        }
-        if session.is_full(session.participants() + session.asked.len()) {
-            if let Some(commencement) = &mut session.commencement {
-                commencement.cut = true;
-            }
-            break;
-        }
-        if let Err(refusal) = inviting::invite(view, session, &user, &clients, out) {
-            commencement::refused(view, session, &user, refusal.into(), out);
-        }
+    for (user, refusal) in inviting::invite_all(view, session, invitees, out) {
+        commencement::refused(view, session, &user, refusal.into(), out);
     }
 }
 

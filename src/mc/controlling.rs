@@ -16,7 +16,7 @@
 use super::affiliation::by_call;
 use super::calls::Open;
 use super::commencement::{self, Caller, Commencement};
-use super::session::{FIRST_HOPS, Session, Template, WithClients, media_leg, note, session_identity};
+use super::session::{Session, Template, WithClients, media_leg, note, session_identity};
 use super::{constituents, groups, inviting, joining, regrouped, upgrading};
 use crate::documents::SessionDescription;
 use crate::model::*;
@@ -168,7 +168,7 @@ fn begin(
     document: &Arc<GroupDocument>,
     request: Request,
 ) -> Result<(LegOwner, Outcome<Over>), Refusal> {
-    let Request { leg, user, client, offer, invitation } = request;
+    let Request { leg, user, client, offer, mut invitation } = request;
     let (group, info) = (&document.id, &invitation.info);
     // 6.3.5.4 step 3; whoever begins a chat group call joins it.
     if document.prearranged && !document.rules.initiate.includes(&user, true) {
@@ -227,7 +227,7 @@ fn begin(
         initiator: user.clone(),
         broadcast,
         priority,
-        resource_priority: invitation.resource_priority,
+        resource_priority: invitation.resource_priority.take(),
         established: false,
         started: view.now,
         ends: document
@@ -237,12 +237,7 @@ fn begin(
         orphaned: false,
         superior: None,
     };
-    let template = Template {
-        info: invitation.info,
-        offer: Some(offer),
-        answer_modes: invitation.answer_modes,
-        hops: invitation.hops.saturating_sub(1).min(FIRST_HOPS),
-    };
+    let template = Template::of(invitation, offer);
     let caller = Caller { leg, user, client, port, answer, standing };
     let mut out = Outcome::default();
     let mut session = if document.prearranged {

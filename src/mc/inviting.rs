@@ -1,7 +1,7 @@
 //! The controlling function invites a member: TS 24.379 10.1.1.4.1.1, with 6.3.3.1.2.
 
 use super::constituents::{self, RUNNING};
-use super::session::{Asked, Session, media_leg};
+use super::session::{Asked, Session, WithClients, media_leg};
 use super::{commencement, leaving, upgrading};
 use crate::documents::{McInfo, SessionDescription};
 use crate::model::*;
@@ -23,6 +23,37 @@ pub(super) fn invite(
     let to = Party::Terminating { user: user.clone(), clients: clients.iter().cloned().collect() };
     send(view, session, Invitee { name: user.clone(), to, info, caller: None, priority: None }, out)
         .map(|_| ())
+}
+
+/// Asks members who are not in the call and have not declined it, required ones first, as far as the group has places. Returns
+/// whom it could not ask: they count as members who rejected, once all others are asked.
+pub(super) fn invite_all(
+    view: &mut View<'_>,
+    session: &mut Session,
+    mut invitees: Vec<WithClients>,
+    out: &mut Outcome<Over>,
+) -> Vec<(UserId, Refusal)> {
+    let required =
+        |session: &Session, user: &UserId| session.members().get(user).is_some_and(|member| member.required);
+    invitees.sort_by_key(|(user, _)| !required(session, user));
+    let mut unasked = Vec::new();
+    for (user, clients) in invitees {
+        let calls = session.commencement.is_some() && user == session.call.initiator;
+        let along = session.taken_along.values().any(|users| users.contains(&user));
+        if calls || along || !session.legs_of(&user).is_empty() || session.declined.contains(&user) {
+            continue;
+        }
+        if session.is_full(session.participants() + session.asked.len()) {
+            if let Some(commencement) = &mut session.commencement {
+                commencement.cut = true;
+            }
+            break;
+        }
+        if let Err(refusal) = invite(view, session, &user, &clients, out) {
+            unasked.push((user, refusal));
+        }
+    }
+    unasked
 }
 
 /// Who is invited into a call of the controlling function.

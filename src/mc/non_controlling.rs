@@ -26,7 +26,7 @@ use super::calls::Open;
 use super::commencement::{self, Caller, Commencement};
 use super::constituents::{AUTHORISED, RUNNING};
 use super::controlling::{Standing, acceptable, enough, named};
-use super::session::{FIRST_HOPS, Session, Template, media_leg, note, session_identity};
+use super::session::{Session, Template, media_leg, note, session_identity};
 use super::{groups, inviting, leaving, upgrading};
 use crate::documents::{McInfo, SessionDescription};
 use crate::model::*;
@@ -163,7 +163,7 @@ fn begin(
     open: &mut Open,
     request: Request,
 ) -> Result<(CallRef, Outcome<Over>), Refusal> {
-    let Request { leg, document, temporary, caller, authorised, offer, answer, port, invitation, .. } =
+    let Request { leg, document, temporary, caller, authorised, offer, answer, port, mut invitation, .. } =
         request;
     let service = invitation.service;
     let mut invitees: BTreeMap<UserId, BTreeSet<ClientId>> =
@@ -194,7 +194,7 @@ fn begin(
         initiator: caller.clone(),
         broadcast: invitation.info.broadcast == Some(true),
         priority,
-        resource_priority: invitation.resource_priority,
+        resource_priority: invitation.resource_priority.take(),
         established: false,
         started: view.now,
         // TNG3 is the controlling function's.
@@ -208,12 +208,7 @@ fn begin(
             awaits_required: false,
         }),
     };
-    let template = Template {
-        info: invitation.info,
-        offer: Some(offer),
-        answer_modes: invitation.answer_modes,
-        hops: invitation.hops.saturating_sub(1).min(FIRST_HOPS),
-    };
+    let template = Template::of(invitation, offer);
     let mut out = Outcome::default();
     note(
         &mut out,
@@ -235,32 +230,14 @@ fn begin(
     Ok((id, out))
 }
 
-/// Members who are not in the call yet are asked, required ones first, as far as the group has places.
+/// The affiliated members who are not in the call yet are asked.
 fn invite_all(
     view: &mut View<'_>,
     session: &mut Session,
     invitees: BTreeMap<UserId, BTreeSet<ClientId>>,
     out: &mut Outcome<Over>,
 ) {
-    let required = |user: &UserId| session.members().get(user).is_some_and(|member| member.required);
-    let (mut first, others): (Vec<_>, Vec<_>) = invitees.into_iter().partition(|(user, _)| required(user));
-    first.extend(others);
-    let mut unasked = Vec::new();
-    for (user, clients) in first {
-        if !session.legs_of(&user).is_empty() {
-            continue;
-        }
-        if session.is_full(session.participants() + session.asked.len()) {
-            if let Some(commencement) = &mut session.commencement {
-                commencement.cut = true;
-            }
-            break;
-        }
-        if let Err(refusal) = inviting::invite(view, session, &user, &clients, out) {
-            unasked.push((user, refusal));
-        }
-    }
-    for (user, refusal) in unasked {
+    for (user, refusal) in inviting::invite_all(view, session, invitees.into_iter().collect(), out) {
         note(out, format!("{user} not invited to call {}: {refusal}", session.call.id));
         commencement::refused(view, session, &user, refusal.into(), out);
     }
@@ -297,9 +274,6 @@ fn merge(view: &mut View<'_>, session: &mut Session, request: Request) -> (CallR
         let mut invitees =
             groups::affiliated_members(view.model, session.call.service, &session.call.group.id);
         invitees.remove(&caller);
-        if session.commencement.is_some() {
-            invitees.remove(&session.call.initiator);
-        }
         invite_all(view, session, invitees, &mut out);
     }
     (id, out)

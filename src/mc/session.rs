@@ -60,6 +60,18 @@ pub(super) struct Template {
     pub hops: u32,
 }
 
+impl Template {
+    /// Of the INVITE that began the call, and what it offered.
+    pub fn of(invitation: Invitation, offer: SessionDescription) -> Self {
+        Self {
+            info: invitation.info,
+            offer: Some(offer),
+            answer_modes: invitation.answer_modes,
+            hops: invitation.hops.saturating_sub(1).min(FIRST_HOPS),
+        }
+    }
+}
+
 /// A participant.
 #[derive(Clone, Debug)]
 pub(super) struct Seat {
